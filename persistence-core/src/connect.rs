@@ -1,0 +1,62 @@
+//! URL schemes and the drivers that answer them.
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::persistence::Persistence;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use url::Url;
+
+/// Makes handles from URLs of one scheme. Drivers offer one; registration is explicit.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// The scheme, without the colon.
+    fn scheme(&self) -> &'static str;
+
+    /// Connects. Unknown options of the URL are `InvalidArgument`; no error shows a password.
+    async fn connect(&self, url: &Url, env: &Env) -> Result<Arc<dyn Persistence>>;
+}
+
+/// The schemes that a program knows.
+#[derive(Clone, Default)]
+pub struct Registry(BTreeMap<&'static str, Arc<dyn Connector>>);
+
+impl Registry {
+    /// No schemes.
+    pub fn new() -> Self {
+        Registry::default()
+    }
+
+    /// The same registry with one more scheme; one that is there is replaced.
+    #[must_use]
+    pub fn with(mut self, connector: impl Connector + 'static) -> Self {
+        self.0.insert(connector.scheme(), Arc::new(connector));
+        self
+    }
+
+    /// The known schemes, in order.
+    pub fn schemes(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// Connects to a URL, `scheme:rest?option=value`.
+    pub async fn connect(&self, url: &str, env: &Env) -> Result<Arc<dyn Persistence>> {
+        // The URL itself stays out of the message: it may hold a password.
+        let url = Url::parse(url)
+            .map_err(|e| Error::invalid("url", format!("{e}; expected scheme:rest?option=value")))?;
+        let Some(connector) = self.0.get(url.scheme()) else {
+            let known: Vec<_> = self.schemes().map(|s| format!("{s}:")).collect();
+            let rule = format!("unknown scheme {}:, this program knows {}", url.scheme(), known.join(", "));
+            return Err(Error::invalid("url", rule));
+        };
+        connector.connect(&url, env).await
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.schemes()).finish()
+    }
+}

@@ -1,0 +1,13 @@
+//! History trees as pure functions, shared by both buckets: branch tokens and their ranges, the live chain, forks, shared
+//! deletes and trims.
+
+mod branch;
+mod chain;
+mod prune;
+
+pub use branch::{Ancestor, Branch, BranchRange, BranchToken};
+pub use chain::{Located, Position, Selection, live, predecessors};
+pub use prune::{DeleteFrom, plan_delete, plan_trim};
+
+/// The largest event blob of one node, in bytes, inclusive.
+pub const MAX_NODE_BYTES: usize = 4 * 1024 * 1024;

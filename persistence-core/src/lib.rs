@@ -1,0 +1,46 @@
+//! The persistence contract: stores, data types, errors, layers and transition plans.
+//!
+//! A program writes against [`Persistence`]; which database holds the bytes is decided elsewhere. Core knows no database:
+//! the SQL and NoSQL buckets implement the stores, and drivers implement a bucket's few primitives.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`store`] | the store traits with their requests and replies |
+//! | [`error`] | one error with four answers |
+//! | [`transition`] | every write to an execution as one plan; waves of plans |
+//! | [`history`] | branches, live nodes, forks and shared deletes, as pure functions |
+//! | [`layer`] | behaviour around every call, written once |
+//! | [`validate`] | the rules that need no database |
+//! | [`page`], [`blob`], [`ids`], [`time`], [`env`](mod@env), [`context`] | the small types |
+//! | [`commit`] | group commit, for engines with one writer |
+//! | [`lifecycle`] | accepting, draining and closing |
+//! | [`connect`] | URL schemes and who answers them |
+
+pub mod blob;
+pub mod capability;
+pub mod commit;
+pub mod connect;
+pub mod context;
+pub mod env;
+pub mod error;
+pub mod history;
+pub mod ids;
+pub mod layer;
+pub mod lifecycle;
+pub mod page;
+pub mod persistence;
+pub mod store;
+pub mod time;
+pub mod transition;
+pub mod validate;
+
+pub use blob::{Blob, Encoding};
+pub use capability::{Capability, CapabilitySet};
+pub use context::{Context, Priority};
+pub use env::{Clock, Env, ManualClock};
+pub use error::{Detail, Error, ErrorKind, Outcome, Result};
+pub use history::BranchToken;
+pub use ids::{Archetype, AttemptId, BranchId, NamespaceId, RangeId, RunId, ShardId, TreeId};
+pub use page::{Page, PageRequest, PageToken};
+pub use persistence::{DriverInfo, Persistence};
+pub use time::Timestamp;

@@ -1,0 +1,4 @@
+//! nosql
+pub use persistence_core as core;
+
+pub mod row;
