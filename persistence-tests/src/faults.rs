@@ -1,0 +1,271 @@
+//! What goes wrong, when, and how often it did: shared by the faulty wrappers of all buckets.
+
+use futures_util::future::BoxFuture;
+use persistence_core::Outcome;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One way in which a call to a database fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is sent. The caller gets `Unavailable` with this outcome: a client often cannot tell that nothing was.
+    Before(Outcome),
+    /// The request takes effect, then its answer is lost: `Unavailable`, `MaybeApplied`.
+    After,
+    /// The answer is lost now (`Unavailable`, `MaybeApplied`), and the request is delivered later: scripted, when the
+    /// test calls [`Faults::release`]; random, around the next write to the same partition or a moment later, whichever
+    /// comes first. Of a read only the answer is lost.
+    Late,
+    /// No answer comes for this long (none: until the deadline); then the connection is cut: `Timeout` at the deadline,
+    /// else `Unavailable`. Nothing takes effect.
+    Cut(Option<Duration>),
+}
+
+/// Which calls a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Write,
+    Read,
+}
+
+/// One line of a script: from the nth matching call on, this many calls fail like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultRule {
+    on: On,
+    table: Option<&'static str>,
+    skip: u64,
+    times: u64,
+    fault: Fault,
+}
+
+impl FaultRule {
+    /// The next write fails like this.
+    pub fn write(fault: Fault) -> Self {
+        FaultRule { on: On::Write, table: None, skip: 0, times: 1, fault }
+    }
+
+    /// The next read fails like this.
+    pub fn read(fault: Fault) -> Self {
+        FaultRule { on: On::Read, ..FaultRule::write(fault) }
+    }
+
+    /// Only calls that concern this table (a write of many parts concerns the tables of all).
+    #[must_use]
+    pub fn table(self, table: &'static str) -> Self {
+        FaultRule { table: Some(table), ..self }
+    }
+
+    /// Begins with the nth matching call, from 1.
+    #[must_use]
+    pub fn nth(self, n: u64) -> Self {
+        FaultRule { skip: n.saturating_sub(1), ..self }
+    }
+
+    /// This many calls; `u64::MAX` for ever.
+    #[must_use]
+    pub fn times(self, times: u64) -> Self {
+        FaultRule { times, ..self }
+    }
+}
+
+/// How many faults of each kind were injected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Injected {
+    /// [`Fault::Before`].
+    pub before: u64,
+    /// [`Fault::After`].
+    pub after: u64,
+    /// [`Fault::Late`].
+    pub late: u64,
+    /// [`Fault::Late`] writes that were delivered since, and took effect.
+    pub late_applied: u64,
+    /// [`Fault::Late`] writes that were delivered since, and were refused by their conditions.
+    pub late_refused: u64,
+    /// [`Fault::Cut`].
+    pub cut: u64,
+}
+
+impl Injected {
+    /// All faults together.
+    pub fn total(&self) -> u64 {
+        self.before + self.after + self.late + self.cut
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    before: AtomicU64,
+    after: AtomicU64,
+    late: AtomicU64,
+    late_applied: AtomicU64,
+    late_refused: AtomicU64,
+    cut: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Random {
+    rng: fastrand::Rng,
+    write: f64,
+    read: f64,
+}
+
+/// A write whose answer was lost before it was delivered.
+pub(crate) struct Held {
+    /// The partitions that it concerns.
+    pub(crate) partitions: Vec<Vec<u8>>,
+    /// Whether it may go without [`Faults::release`].
+    pub(crate) auto: bool,
+    /// Delivers it; tells whether it took effect.
+    pub(crate) deliver: Box<dyn FnOnce() -> BoxFuture<'static, bool> + Send>,
+}
+
+/// The faults of one handle: scripted, random or none; and what was injected. Shared between a test and the wrapper
+/// below its handle.
+#[derive(Default)]
+pub struct Faults {
+    script: Mutex<Vec<FaultRule>>,
+    random: Mutex<Option<Random>>,
+    counts: Counts,
+    held: Mutex<Vec<Held>>,
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Faults {
+    /// No faults until a script says so.
+    pub fn none() -> Self {
+        Faults::default()
+    }
+
+    /// Random faults with these probabilities, the same for the same seed and sequence of calls. Only faults whose
+    /// outcome is unknown: what a store must resolve by itself.
+    pub fn random(seed: u64, write: f64, read: f64) -> Self {
+        let random = Random { rng: fastrand::Rng::with_seed(seed), write, read };
+        Faults { random: Mutex::new(Some(random)), ..Faults::default() }
+    }
+
+    /// Adds a line to the script. The first line that matches a call decides.
+    pub fn script(&self, rule: FaultRule) {
+        lock(&self.script).push(rule);
+    }
+
+    /// Ends the script and the random faults; what was held back stays held back.
+    pub fn clear(&self) {
+        lock(&self.script).clear();
+        *lock(&self.random) = None;
+    }
+
+    /// What was injected so far.
+    pub fn injected(&self) -> Injected {
+        let c = &self.counts;
+        Injected {
+            before: c.before.load(Relaxed),
+            after: c.after.load(Relaxed),
+            late: c.late.load(Relaxed),
+            late_applied: c.late_applied.load(Relaxed),
+            late_refused: c.late_refused.load(Relaxed),
+            cut: c.cut.load(Relaxed),
+        }
+    }
+
+    /// Whether random faults are on.
+    pub fn is_random(&self) -> bool {
+        lock(&self.random).is_some()
+    }
+
+    /// Decides about a write to these tables.
+    pub(crate) fn on_write(&self, tables: &[&'static str]) -> Option<Fault> {
+        self.decide(On::Write, tables)
+    }
+
+    /// Decides about a read of this table.
+    pub(crate) fn on_read(&self, table: &'static str) -> Option<Fault> {
+        self.decide(On::Read, &[table])
+    }
+
+    fn decide(&self, on: On, tables: &[&'static str]) -> Option<Fault> {
+        let fault = self.scripted(on, tables).or_else(|| self.rolled(on))?;
+        let count = match fault {
+            Fault::Before(_) => &self.counts.before,
+            Fault::After => &self.counts.after,
+            Fault::Late => &self.counts.late,
+            Fault::Cut(_) => &self.counts.cut,
+        };
+        count.fetch_add(1, Relaxed);
+        Some(fault)
+    }
+
+    fn scripted(&self, on: On, tables: &[&'static str]) -> Option<Fault> {
+        let mut script = lock(&self.script);
+        let mut decided = None;
+        for rule in script.iter_mut() {
+            if rule.on != on || rule.table.is_some_and(|t| !tables.contains(&t)) {
+                continue;
+            }
+            if rule.skip > 0 {
+                rule.skip -= 1;
+            } else if decided.is_none() && rule.times > 0 {
+                rule.times -= u64::from(rule.times != u64::MAX);
+                decided = Some(rule.fault);
+            }
+        }
+        script.retain(|r| r.times > 0);
+        decided
+    }
+
+    fn rolled(&self, on: On) -> Option<Fault> {
+        let mut random = lock(&self.random);
+        let Random { rng, write, read } = random.as_mut()?;
+        if rng.f64() >= if on == On::Write { *write } else { *read } {
+            return None;
+        }
+        Some(match rng.u8(0..10) {
+            0..2 => Fault::Before(Outcome::MaybeApplied),
+            2..5 => Fault::After,
+            5..9 => Fault::Late,
+            _ => Fault::Cut(Some(Duration::from_millis(2))),
+        })
+    }
+
+    /// Tosses a coin, from the seed when faults are random.
+    pub(crate) fn coin(&self) -> bool {
+        lock(&self.random).as_mut().is_none_or(|r| r.rng.bool())
+    }
+
+    /// Keeps a write back.
+    pub(crate) fn hold(&self, held: Held) {
+        lock(&self.held).push(held);
+    }
+
+    /// Takes the held-back writes that need no release and concern one of these partitions; of any without a list.
+    pub(crate) fn take_held(&self, partitions: Option<&[Vec<u8>]>) -> Vec<Held> {
+        let concerns = |h: &Held| partitions.is_none_or(|ps| ps.iter().any(|p| h.partitions.contains(p)));
+        lock(&self.held).extract_if(.., |h| h.auto && concerns(h)).collect()
+    }
+
+    /// Delivers writes that were held back, in the order in which they were sent.
+    pub(crate) async fn deliver(&self, held: Vec<Held>) {
+        for h in held {
+            let count =
+                if (h.deliver)().await { &self.counts.late_applied } else { &self.counts.late_refused };
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Delivers every write that is held back, in the order in which they were sent; [`Faults::injected`] then tells what
+    /// became of them.
+    pub async fn release(&self) {
+        let held = std::mem::take(&mut *lock(&self.held));
+        self.deliver(held).await;
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").field("script", &self.script).field("injected", &self.injected()).finish()
+    }
+}
