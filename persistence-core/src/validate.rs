@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use crate::ids::{Archetype, ShardId};
 use crate::store::{
-    CurrentKey, NodeHeader, QueueKey, RunKey, TaskCategory, TaskCategoryKind, TaskKey, TaskQueueKey,
+    CurrentKey, NodeHeader, QueueKey, RunKey, TaskCategory, TaskCategoryKind, TaskKey, TaskPosition,
+    TaskQueueKey,
 };
 use crate::time::Timestamp;
 
@@ -58,6 +59,16 @@ pub fn task_queue(key: &TaskQueueKey) -> Result<()> {
 /// The key of a queue.
 pub fn queue(key: &QueueKey) -> Result<()> {
     name("queue.name", &key.name)
+}
+
+/// Subqueues are numbered from 0.
+pub fn subqueue(subqueue: i32) -> Result<()> {
+    if subqueue < 0 { Err(Error::invalid("subqueue", "must not be negative")) } else { Ok(()) }
+}
+
+/// The pass of a task is 0 in a classic queue and from 1 in a fair one.
+pub fn pass(position: TaskPosition) -> Result<()> {
+    if position.pass < 0 { Err(Error::invalid("position.pass", "must not be negative")) } else { Ok(()) }
 }
 
 /// A fence never goes back.

@@ -11,6 +11,7 @@ pub use detail::{Detail, ErrorKind, Missing, RunCondition};
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// The result of every store and driver call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,16 +25,18 @@ pub enum Outcome {
     MaybeApplied,
 }
 
-/// A classified failure. Cheap to move: one pointer wide.
+/// A classified failure. Cheap to move: one pointer wide. Cloned when one failure answers several callers.
 ///
 /// Never holds a password or the contents of a row.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     detail: Detail,
     outcome: Outcome,
     operation: Option<&'static str>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -96,7 +99,7 @@ impl Error {
     /// The same error with its cause kept for the log.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -1,0 +1,159 @@
+//! Scavenging and sweeping.
+
+use crate::bucket::{Bucket, NoSql, Settled, check};
+use crate::codec::{decode, guard_number};
+use crate::core::page::QueryId;
+use crate::core::store::*;
+use crate::core::{Context, Error, Result, Timestamp};
+use crate::execution::Tail;
+use crate::keys;
+use crate::row::*;
+use crate::task::is_over;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Rows read at once in a sweep.
+const SWEEP_WINDOW: usize = 1000;
+
+fn limit(limit: u32) -> Result<usize> {
+    if limit == 0 { Err(Error::invalid("limit", "must be at least 1")) } else { Ok(limit as usize) }
+}
+
+impl Bucket {
+    async fn scavenge(&self, cx: &Context, req: &Scavenge) -> Result<Scavenged> {
+        let trees = limit(req.limit)?;
+        let query = QueryId::new("maintenance.scavenge", &());
+        let after: Option<Vec<u8>> = query.position(req.token.as_ref())?;
+        let older_than = self.env.clock.now().before(req.safety_age);
+        let partitions = self.driver.partitions(Table::History, after.as_deref(), trees + 1).await?;
+        let mut done = Scavenged::default();
+        for partition in partitions.iter().take(trees) {
+            self.scavenge_tree(cx, partition, older_than, &mut done).await?;
+        }
+        if partitions.len() > trees {
+            done.next = partitions.get(trees - 1).map(|p| query.token(&p.to_vec()));
+        }
+        Ok(done)
+    }
+
+    async fn scavenge_tree(
+        &self,
+        cx: &Context,
+        partition: &Bytes,
+        older_than: Timestamp,
+        done: &mut Scavenged,
+    ) -> Result<()> {
+        done.trees += 1;
+        let (shard_id, tree_id) = keys::history::read_partition(partition)?;
+        for branch in self.history_tree(cx, shard_id, tree_id).await? {
+            let shard = keys::shard::partition(shard_id);
+            let token = branch.branch.parse()?;
+            let wanted =
+                [keys::shard::header(&branch.owner), keys::shard::tail(&branch.owner, token.branch_id)];
+            let rows = self.driver.get(cx, Table::Shard, &shard, &wanted, Level::Serial).await?;
+            match (rows.first().and_then(Option::as_ref), rows.get(1).and_then(Option::as_ref)) {
+                (None, _) if branch.created_at < older_than => {
+                    done.branches_deleted += u64::from(self.delete_branch(cx, shard_id, None, &token).await?);
+                }
+                (Some(_), Some(tail)) => {
+                    let tail: Tail = decode("branch tail", &tail.value)?;
+                    done.nodes_deleted += self.delete_beyond(cx, shard_id, &token, tail, older_than).await?;
+                }
+                // Too young, or a branch that no transition has written to: nothing is known of its tail.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
+        let mut left = limit(req.limit)?;
+        let query = QueryId::new("maintenance.sweep_expired", &());
+        let mut after: Option<Vec<u8>> = query.position(req.token.as_ref())?;
+        let (now, mut done) = (self.env.clock.now(), Swept::default());
+        loop {
+            let partitions =
+                self.driver.partitions(Table::TaskQueues, after.as_deref(), SWEEP_WINDOW).await?;
+            for partition in &partitions {
+                if !self.sweep_queue(cx, partition, now, &mut left, &mut done).await? {
+                    // This queue may hold more: the next call begins with it again.
+                    done.next = Some(query.token(&after.unwrap_or_default()));
+                    return Ok(done);
+                }
+                after = Some(partition.to_vec());
+            }
+            if partitions.len() < SWEEP_WINDOW {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Deletes what expired in one queue. False when the limit was reached.
+    async fn sweep_queue(
+        &self,
+        cx: &Context,
+        partition: &Bytes,
+        now: Timestamp,
+        left: &mut usize,
+        done: &mut Swept,
+    ) -> Result<bool> {
+        let mut range = KeyRange { start: keys::task_queue::row(), end: keys::task_queue::all_tasks().end };
+        loop {
+            let rows =
+                self.rows(cx, Table::TaskQueues, partition, &range, SWEEP_WINDOW, Level::Serial).await?;
+            for KeyedRow { key, row } in &rows {
+                let is_queue = *key == keys::task_queue::row();
+                let is_task = keys::task_queue::all_tasks().contains(key);
+                // A queue's guard is its range id, then its expiry; a task's is its expiry.
+                let expiry = if is_queue { row.guard.get(8..).unwrap_or_default() } else { &row.guard[..] };
+                if !(is_queue || is_task) || expiry.is_empty() {
+                    continue;
+                }
+                if is_over(Some(Timestamp(guard_number("expiry", expiry)?)), now) {
+                    if *left == 0 {
+                        return Ok(false);
+                    }
+                    if self.delete_unchanged(cx, partition, key, row).await? {
+                        *left -= 1;
+                        done.task_queues_deleted += u64::from(is_queue);
+                        done.tasks_deleted += u64::from(is_task);
+                    }
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == SWEEP_WINDOW => range.start = keys::successor(&last.key),
+                _ => return Ok(true),
+            }
+        }
+    }
+
+    /// Deletes a row that has the guard it was read with.
+    async fn delete_unchanged(
+        &self,
+        cx: &Context,
+        partition: &Bytes,
+        key: &Bytes,
+        row: &Row,
+    ) -> Result<bool> {
+        let write = Write::from(Part {
+            table: Table::TaskQueues,
+            partition: partition.clone(),
+            checks: vec![check(key.clone(), Condition::Guard(row.guard.clone()))],
+            ops: vec![Op::Delete { key: key.clone() }],
+        });
+        Ok(matches!(self.settle(cx, &write).await?, Settled::Applied))
+    }
+}
+
+#[async_trait]
+impl MaintenanceStore for NoSql {
+    async fn scavenge(&self, cx: &Context, req: &Scavenge) -> Result<Scavenged> {
+        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
+        self.bucket.gate.run(async move { bucket.scavenge(&cx, &req).await }).await
+    }
+
+    async fn sweep_expired(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
+        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
+        self.bucket.gate.run(async move { bucket.sweep(&cx, &req).await }).await
+    }
+}
