@@ -4,6 +4,7 @@ use crate::core::lifecycle::Gate;
 use crate::core::persistence::DriverInfo;
 use crate::core::store::*;
 use crate::core::{Capability, Context, Env, Error, Outcome, Persistence, Result};
+use crate::deadline::Deadlined;
 use crate::row::*;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,7 +21,7 @@ pub async fn open(driver: Arc<dyn RowStore>, env: Env) -> Result<Arc<dyn Persist
             location: info.location.clone(),
             capabilities: info.capabilities.clone(),
         },
-        bucket: Arc::new(Bucket { driver, info, env, gate: Gate::new("store") }),
+        bucket: Arc::new(Bucket { driver: Deadlined(driver), info, env, gate: Gate::new("store") }),
     }))
 }
 
@@ -71,7 +72,7 @@ impl Persistence for NoSql {
 
 /// What every store works with.
 pub(crate) struct Bucket {
-    pub(crate) driver: Arc<dyn RowStore>,
+    pub(crate) driver: Deadlined,
     pub(crate) info: RowStoreInfo,
     pub(crate) env: Env,
     pub(crate) gate: Gate,

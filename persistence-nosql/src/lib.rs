@@ -13,6 +13,7 @@ pub use persistence_core as core;
 mod attempts;
 mod bucket;
 mod codec;
+mod deadline;
 mod execution;
 mod history;
 mod keys;
