@@ -5,7 +5,7 @@
 
 use crate::bucket::Bucket;
 use crate::codec::{decode, encode};
-use crate::core::{AttemptId, Context, Result};
+use crate::core::{AttemptId, Context, Outcome, Result};
 use crate::row::{Level, Op, Row, Table};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ pub(crate) fn put(ring: &Bytes, slot: Slot, attempt: Attempt) -> Op {
 }
 
 impl Bucket {
-    /// What is remembered in a slot.
+    /// What is remembered in a slot. Asked only when an outcome is unknown, so failing to read leaves it unknown.
     pub(crate) async fn remembered(
         &self,
         cx: &Context,
@@ -60,7 +60,8 @@ impl Bucket {
         ring: &Bytes,
         slot: Slot,
     ) -> Result<Option<Attempt>> {
-        let row = self.get_row(cx, table, partition, key(ring, slot), Level::Serial).await?;
+        let row = self.get_row(cx, table, partition, key(ring, slot), Level::Serial).await;
+        let row = row.map_err(|e| e.with_outcome(Outcome::MaybeApplied))?;
         row.map(|r| decode("remembered attempt", &r.value)).transpose()
     }
 }

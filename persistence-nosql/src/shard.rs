@@ -76,7 +76,8 @@ impl Bucket {
         });
         // Refused or not: whatever is stored now is the answer, for every caller the same.
         self.settle(cx, &write).await?;
-        let stored = self.read_shard(cx, req.shard_id, Level::Serial).await?;
+        let stored = self.read_shard(cx, req.shard_id, Level::Serial).await;
+        let stored = stored.map_err(|e| e.with_outcome(Outcome::MaybeApplied))?;
         stored.ok_or_else(|| Error::corrupted("shard", "it vanished while it was created"))
     }
 

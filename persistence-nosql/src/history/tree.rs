@@ -7,7 +7,7 @@ use crate::codec::{decode, guard, guard_number};
 use crate::core::history::{Branch, Located, Position};
 use crate::core::page::QueryId;
 use crate::core::store::*;
-use crate::core::{BranchToken, Context, Error, Page, PageRequest, Result, ShardId, TreeId};
+use crate::core::{BranchToken, Context, Error, Outcome, Page, PageRequest, Result, ShardId, TreeId};
 use crate::keys::history as keys;
 use crate::row::*;
 use bytes::Bytes;
@@ -85,9 +85,10 @@ impl Bucket {
             return Err(Error::invalid("fork_event_id", "must be larger than 1"));
         }
         let new = base.fork(req.fork_event_id, req.new_branch_id);
-        let mut tries = Tries::new(cx);
+        let (mut tries, mut unknown) = (Tries::new(cx), false);
         loop {
-            let tree = self.tree(cx, req.shard_id, base.tree_id).await?;
+            let tree = self.tree(cx, req.shard_id, base.tree_id).await;
+            let tree = tree.map_err(|e| if unknown { e.with_outcome(Outcome::MaybeApplied) } else { e })?;
             match tree.find(&new) {
                 Some(made) if made.branch == new && made.owner == req.owner => return Ok(new.token()),
                 Some(_) => {
@@ -105,10 +106,11 @@ impl Bucket {
                 checks: tree.checks(&base),
                 ops: vec![tree.next_version(), put_branch(&new, &req.owner, self.env.clock.now())],
             };
-            if let Settled::Applied = self.settle(cx, &part.into()).await? {
-                return Ok(new.token());
+            match self.settle(cx, &part.into()).await? {
+                Settled::Applied => return Ok(new.token()),
+                // Another fork or delete came first, or our own first try did: look again.
+                Settled::Refused { unknown: doubt, .. } => unknown = doubt,
             }
-            // Another fork or delete came first, or our own first try did: look again.
             if !tries.again().await {
                 return Err(Error::timeout("history.fork_history_branch"));
             }
