@@ -120,6 +120,7 @@ macro_rules! cases {
         )*
 
         /// The cases of this module.
+        #[allow(unreachable_pub)]
         pub fn cases() -> Vec<$crate::Case<$fixture>> {
             vec![$(
                 $crate::Case {

@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use persistence_core::Outcome;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -71,7 +72,7 @@ impl FaultRule {
 }
 
 /// How many faults of each kind were injected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Injected {
     /// [`Fault::Before`].
     pub before: u64,
@@ -91,6 +92,16 @@ impl Injected {
     /// All faults together.
     pub fn total(&self) -> u64 {
         self.before + self.after + self.late + self.cut
+    }
+
+    pub(crate) fn add(&mut self, other: Injected) {
+        let Injected { before, after, late, late_applied, late_refused, cut } = other;
+        self.before += before;
+        self.after += after;
+        self.late += late;
+        self.late_applied += late_applied;
+        self.late_refused += late_refused;
+        self.cut += cut;
     }
 }
 
@@ -241,9 +252,9 @@ impl Faults {
         lock(&self.held).push(held);
     }
 
-    /// Takes the held-back writes that need no release and concern one of these partitions; of any without a list.
-    pub(crate) fn take_held(&self, partitions: Option<&[Vec<u8>]>) -> Vec<Held> {
-        let concerns = |h: &Held| partitions.is_none_or(|ps| ps.iter().any(|p| h.partitions.contains(p)));
+    /// Takes the held-back writes that need no release and concern one of these partitions.
+    pub(crate) fn take_held(&self, partitions: &[Vec<u8>]) -> Vec<Held> {
+        let concerns = |h: &Held| partitions.iter().any(|p| h.partitions.contains(p));
         lock(&self.held).extract_if(.., |h| h.auto && concerns(h)).collect()
     }
 

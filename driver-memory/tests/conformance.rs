@@ -1,0 +1,10 @@
+//! The memory driver under the conformance suite.
+
+use driver_memory::Memory;
+use persistence_tests::NoSqlHarness;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    persistence_tests::main(NoSqlHarness::new("memory", |_space| async { Ok(Arc::new(Memory::new()) as _) }))
+}
