@@ -1,0 +1,236 @@
+//! The row store: validation, reads, closing.
+
+use crate::config::Builder;
+use crate::engine::ToDisk;
+use crate::errors::{self, guarded};
+use crate::home::Record;
+use crate::keys::{self, FORMAT, check_guard, check_key, check_partition, check_size};
+use crate::open::{self, Opened};
+use crate::{MAX_VALUE, SyncMode};
+use async_trait::async_trait;
+use bytes::Bytes;
+use fjall::{Guard, PersistMode, Readable};
+use persistence_nosql::core::{Capability, CapabilitySet, Context, Error, Outcome, Result};
+use persistence_nosql::row::{
+    KeyRange, KeyedRow, Level, Op, Order, Part, Row, RowStore, RowStoreInfo, SchemaOp, SchemaStatus, Table,
+    Write, WriteOutcome,
+};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Point reads of at most this many keys run where they are called: most take a few microseconds, less than moving
+/// them to another thread. Scans never do, because one row may lie behind a hundred thousand deleted ones.
+const INLINE_KEYS: usize = 16;
+
+/// How many ops and checks a write should carry.
+const MAX_WRITE_OPS: usize = 4096;
+
+/// How long closing waits for reads whose callers have gone.
+const CLOSE_STEP: Duration = Duration::from_millis(1);
+
+type Store = Opened<ToDisk>;
+
+/// A store in one directory. See the [crate] for what it promises.
+pub struct Fjall {
+    path: PathBuf,
+    sync: SyncMode,
+    open: RwLock<Option<Arc<Store>>>,
+}
+
+impl Fjall {
+    /// The settings of a store in this directory, to be changed and opened.
+    pub fn builder(path: impl Into<PathBuf>) -> Builder {
+        Builder::new(path)
+    }
+
+    /// Opens a store by URL: see [`Builder::from_url`].
+    pub async fn open(url: &str) -> Result<Fjall> {
+        Builder::from_url(url)?.open().await
+    }
+
+    pub(crate) async fn open_with(options: Builder) -> Result<Fjall> {
+        let (path, sync) = (options.path.clone(), options.sync);
+        let opened = blocking("open", &path, move || open::open(&options, ToDisk)).await?;
+        Ok(Fjall { path, sync, open: RwLock::new(Some(Arc::new(opened))) })
+    }
+
+    fn store(&self) -> Result<Arc<Store>> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.clone().ok_or_else(|| Error::closed(self.location()))
+    }
+
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+impl fmt::Debug for Fjall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fjall").field("path", &self.path).field("sync", &self.sync).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl RowStore for Fjall {
+    fn info(&self) -> RowStoreInfo {
+        let mut capabilities =
+            CapabilitySet::of(&[Capability::Durable, Capability::CrossPartition, Capability::AtomicHistory]);
+        if !self.sync.is_durable() {
+            capabilities = capabilities.without(Capability::Durable);
+        }
+        RowStoreInfo {
+            driver: "fjall",
+            location: self.location(),
+            capabilities,
+            max_write_ops: MAX_WRITE_OPS,
+        }
+    }
+
+    /// Opening sets up, so that there is nothing left to do.
+    async fn schema(&self, _: SchemaOp) -> Result<SchemaStatus> {
+        self.store()?;
+        Ok(SchemaStatus { found: Some(u32::from(FORMAT)), current: u32::from(FORMAT) })
+    }
+
+    async fn get(
+        &self,
+        _: &Context,
+        table: Table,
+        partition: &[u8],
+        keys: &[Bytes],
+        _: Level,
+    ) -> Result<Vec<Option<Row>>> {
+        check_partition(partition)?;
+        keys.iter().try_for_each(|k| check_key(k))?;
+        let store = self.store()?;
+        let few = keys.len() <= INLINE_KEYS;
+        let keys: Vec<Bytes> = keys.iter().map(|k| keys::encode(partition, k)).collect();
+        let path = self.path.clone();
+        let read = move || {
+            let at = store.tables.snapshot();
+            keys.iter().map(|k| store.tables.get(&at, table, k, &path)).collect()
+        };
+        if few { guarded("read", &self.path, read) } else { blocking("read", &self.path, read).await }
+    }
+
+    async fn scan(
+        &self,
+        _: &Context,
+        table: Table,
+        partition: &[u8],
+        range: &KeyRange,
+        order: Order,
+        limit: usize,
+        _: Level,
+    ) -> Result<Vec<KeyedRow>> {
+        check_partition(partition)?;
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (store, path, bounds) = (self.store()?, self.path.clone(), keys::bounds(partition, range));
+        blocking("scan", &self.path, move || {
+            let rows = store.tables.snapshot().range(store.tables.keyspace(table)?, bounds);
+            let row = |guard: Guard| {
+                let (key, value) = guard.into_inner().map_err(|e| errors::engine("scan", &path, e))?;
+                let (_, key) = keys::decode(table, &key.into())?;
+                Ok(KeyedRow { key, row: keys::decode_row(table, &value.into())? })
+            };
+            match order {
+                Order::Ascending => rows.take(limit).map(row).collect(),
+                Order::Descending => rows.rev().take(limit).map(row).collect(),
+            }
+        })
+        .await
+    }
+
+    async fn write(&self, cx: &Context, write: Write) -> Result<WriteOutcome> {
+        if write.parts.is_empty() {
+            return Err(Error::invalid("parts", "must not be empty"));
+        }
+        write.parts.iter().try_for_each(check_part)?;
+        let store = self.store()?;
+        if cx.is_expired() {
+            return Err(Error::timeout("write").with_outcome(Outcome::NotApplied));
+        }
+        // From here on the write happens whether or not anybody waits for it.
+        let answer = store.committer.submit(write);
+        drop(store);
+        match cx.deadline() {
+            None => answer.await?,
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), answer)
+                .await
+                .map_err(|_| Error::timeout("write"))??,
+        }
+    }
+
+    async fn partitions(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Vec<Bytes>> {
+        let mut from = after.map_or_else(Vec::new, keys::after_partition);
+        let (store, path) = (self.store()?, self.path.clone());
+        blocking("list the partitions", &self.path, move || {
+            let (at, keyspace) = (store.tables.snapshot(), store.tables.keyspace(table)?);
+            let mut found = Vec::new();
+            // One seek a partition, however many rows it has.
+            while found.len() < limit {
+                let Some(first) = at.range(keyspace, from..).next() else { break };
+                let key = first.key().map_err(|e| errors::engine("list the partitions", &path, e))?;
+                let (partition, _) = keys::decode(table, &key.into())?;
+                from = keys::after_partition(&partition);
+                found.push(partition);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn close(&self) -> Result<()> {
+        let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut store) = open else { return Ok(()) };
+        let (path, each) = (self.path.clone(), self.sync.is_durable());
+        blocking("close", &self.path, move || {
+            store.committer.close();
+            // A read whose caller has gone may still run, and would keep the directory locked.
+            let store = loop {
+                match Arc::try_unwrap(store) {
+                    Ok(store) => break store,
+                    Err(still) => store = still,
+                }
+                std::thread::sleep(CLOSE_STEP);
+            };
+            store.tables.db.persist(PersistMode::SyncAll).map_err(|e| errors::engine("close", &path, e))?;
+            let floor = open::last_commit(&store.tables, &path)?;
+            store.home.promise(Record { each, floor })
+        })
+        .await
+    }
+}
+
+/// Checks everything that fjall would panic on, and the limits of the contract.
+fn check_part(part: &Part) -> Result<()> {
+    check_partition(&part.partition)?;
+    part.checks.iter().try_for_each(|c| check_key(&c.key))?;
+    part.ops.iter().try_for_each(|op| match op {
+        Op::Put { key, row, .. } => {
+            check_key(key)?;
+            check_guard(&row.guard)?;
+            check_size("value", row.value.len(), MAX_VALUE)
+        }
+        Op::Delete { key } => check_key(key),
+        Op::DeleteRange { .. } => Ok(()),
+    })
+}
+
+/// Runs what may wait for the disk on a thread that may.
+async fn blocking<T: Send + 'static>(
+    doing: &'static str,
+    path: &Path,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let location = path.to_owned();
+    let done = tokio::task::spawn_blocking(move || guarded(doing, &location, work)).await;
+    done.unwrap_or_else(|e| {
+        // Panics were caught: the runtime is shutting down.
+        Err(Error::unavailable(doing, e.to_string()).with_outcome(Outcome::NotApplied))
+    })
+}

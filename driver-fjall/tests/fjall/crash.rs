@@ -1,0 +1,105 @@
+//! A writer process is killed; what it said was written is there.
+
+use crate::support::*;
+use crate::{Case, child};
+use libtest_mimic::Failed;
+use persistence_nosql::row::RowStore;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+
+pub(crate) const CASES: &[(&str, Case)] = &[
+    ("nothing_acknowledged_is_lost_when_the_process_is_killed", killed_while_writing),
+    ("a_creation_that_is_killed_can_be_repeated", killed_while_creating),
+];
+
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
+    println!("seed {now}");
+    u64::from(now)
+}
+
+fn kills() -> usize {
+    std::env::var("PERSISTENCE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(10)
+}
+
+/// The last acknowledged write of every writer.
+pub(crate) fn acknowledged(lines: &str) -> HashMap<u32, u32> {
+    let mut acks = HashMap::new();
+    for line in lines.lines() {
+        // The last line may be cut off.
+        if let ["ack", w, n] = line.split(' ').collect::<Vec<_>>()[..]
+            && let (Ok(w), Ok(n)) = (w.parse(), n.parse())
+        {
+            acks.insert(w, n);
+        }
+    }
+    acks
+}
+
+/// Opens what a writer left, and checks it against what it said.
+pub(crate) fn verify(path: &Path, acks: &HashMap<u32, u32>, writers: u32) -> Result<(), Failed> {
+    run(async {
+        let store = open(path).await?;
+        for w in 0..writers {
+            let acked = acks.get(&w).copied().unwrap_or(0);
+            let there = child::last(&store, w).await?;
+            assert!(there >= acked, "writer {w}: {acked} was acknowledged, {there} is there");
+            assert!(there <= acked + 1, "writer {w}: {there} is there, {acked} was the last answered");
+        }
+        store.close().await?;
+        Ok(())
+    })
+}
+
+fn killed_while_writing() -> Result<(), Failed> {
+    let (dir, mut random) = (dir(), Random(seed()));
+    let mut acks = HashMap::new();
+    for _ in 0..kills() {
+        let mut writer = child::command("write", dir.path(), &[]).spawn()?;
+        let mut lines = BufReader::new(writer.stdout.take().ok_or("no stdout")?);
+        let mut ready = String::new();
+        lines.read_line(&mut ready)?;
+        assert_eq!(ready, "ready\n");
+        let reader = std::thread::spawn(move || {
+            let mut rest = String::new();
+            lines.read_to_string(&mut rest).map(|_| rest)
+        });
+        sleep(Duration::from_micros(random.below(150_000) as u64));
+        writer.kill()?;
+        writer.wait()?;
+        let said = reader.join().map_err(|_| "the reader panicked")??;
+        acks.extend(acknowledged(&said));
+        verify(dir.path(), &acks, 8)?;
+        // The next writer goes on from what is there, acknowledged or not.
+        acks.clear();
+        run(async {
+            let store = open(dir.path()).await?;
+            for w in 0..8 {
+                acks.insert(w, child::last(&store, w).await?);
+            }
+            store.close().await
+        })?;
+    }
+    Ok(())
+}
+
+fn killed_while_creating() -> Result<(), Failed> {
+    let mut random = Random(seed());
+    for _ in 0..kills() {
+        let dir = dir();
+        let path = dir.path().join("new");
+        let mut writer = child::command("write-some", &path, &[]).spawn()?;
+        sleep(Duration::from_micros(random.below(40_000) as u64));
+        writer.kill()?;
+        writer.wait()?;
+        run(async {
+            let store = open(&path).await?;
+            write(&store, vec![put("k", "v")]).await?;
+            store.close().await
+        })?;
+    }
+    Ok(())
+}
