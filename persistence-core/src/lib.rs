@@ -12,12 +12,14 @@
 //! | [`layer`] | behaviour around every call, written once |
 //! | [`validate`] | the rules that need no database |
 //! | [`page`], [`blob`], [`ids`], [`time`], [`env`](mod@env), [`context`] | the small types |
+//! | [`codec`] | how values are stored |
 //! | [`commit`] | group commit, for engines with one writer |
 //! | [`lifecycle`] | accepting, draining and closing |
 //! | [`connect`] | URL schemes and who answers them |
 
 pub mod blob;
 pub mod capability;
+pub mod codec;
 pub mod commit;
 pub mod connect;
 pub mod context;

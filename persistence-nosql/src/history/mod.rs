@@ -1,17 +1,16 @@
 //! History: nodes and branches of a tree, one partition a tree.
 
+mod nodes;
 mod prune;
-mod read;
 pub(crate) mod rows;
 mod tree;
-mod window;
 
 use crate::bucket::NoSql;
 use crate::core::store::*;
 use crate::core::validate;
 use crate::core::{BranchToken, Context, Page, Result};
 use crate::keys;
-use crate::row::{Part, Table};
+use crate::row::{Level, Part, Table};
 use async_trait::async_trait;
 
 #[async_trait]
@@ -32,13 +31,16 @@ impl HistoryStore for NoSql {
     async fn read_history_branch(&self, cx: &Context, req: &ReadHistoryBranch) -> Result<Page<HistoryBatch>> {
         validate::shard(req.shard_id)?;
         let _inside = self.bucket.gate.enter()?;
-        self.bucket.read_batches(cx, req).await
+        let branch = req.branch.parse()?;
+        self.bucket.reader(cx, req.shard_id, &branch, Level::Quorum).batches(req).await
     }
 
     async fn read_history_headers(&self, cx: &Context, req: &ReadHistoryBranch) -> Result<Page<NodeHeader>> {
         validate::shard(req.shard_id)?;
         let _inside = self.bucket.gate.enter()?;
-        let page = self.bucket.read_nodes(cx, "history.read_history_headers", req).await?;
+        let branch = req.branch.parse()?;
+        let reader = self.bucket.reader(cx, req.shard_id, &branch, Level::Quorum);
+        let page = reader.nodes("history.read_history_headers", req).await?;
         Ok(Page { items: page.items.into_iter().map(|n| n.header).collect(), next: page.next })
     }
 
@@ -49,7 +51,8 @@ impl HistoryStore for NoSql {
     ) -> Result<Page<HistoryBatch>> {
         validate::shard(req.shard_id)?;
         let _inside = self.bucket.gate.enter()?;
-        self.bucket.read_reverse(cx, req).await
+        let branch = req.branch.parse()?;
+        self.bucket.reader(cx, req.shard_id, &branch, Level::Quorum).reverse(req).await
     }
 
     async fn fork_history_branch(&self, cx: &Context, req: &ForkHistoryBranch) -> Result<BranchToken> {

@@ -2,7 +2,6 @@
 
 use super::rows;
 use super::tree::Tree;
-use super::window::Reader;
 use crate::bucket::{Bucket, Settled, Tries};
 use crate::core::history::{Branch, Located, plan_delete, plan_trim};
 use crate::core::store::TrimHistoryBranch;
@@ -54,7 +53,7 @@ impl Bucket {
             if tree.find(&branch).is_none() {
                 return Ok(());
             }
-            let reader = Reader::new(self, cx, req.shard_id, &branch, Level::Serial);
+            let reader = self.reader(cx, req.shard_id, &branch, Level::Serial);
             let headers = reader.all_headers(req.first_event_id).await?;
             let doomed = plan_trim(&headers, req.first_event_id, req.transaction_id);
             if doomed.is_empty() || self.delete_nodes(cx, &tree, &branch, &doomed).await? {

@@ -1,10 +1,9 @@
 //! A tree's branches: listing and forking. Whatever changes the set of branches checks the tree's version.
 
 use super::rows::{BranchValue, put_branch};
-use super::window::Reader;
 use crate::bucket::{Bucket, Settled, Tries, check, put};
 use crate::codec::{decode, guard, guard_number};
-use crate::core::history::{Branch, Located, Position};
+use crate::core::history::Branch;
 use crate::core::page::QueryId;
 use crate::core::store::*;
 use crate::core::{BranchToken, Context, Error, Outcome, Page, PageRequest, Result, ShardId, TreeId};
@@ -99,7 +98,8 @@ impl Bucket {
             if tree.find(&base).is_none() {
                 return Err(Error::not_found("history branch", base.branch_id.to_string()));
             }
-            self.check_fork_point(cx, req, &base).await?;
+            let reader = self.reader(cx, req.shard_id, &base, Level::Serial);
+            reader.check_fork_point(req.fork_event_id).await?;
             let part = Part {
                 table: Table::History,
                 partition: tree.partition.clone(),
@@ -115,19 +115,6 @@ impl Bucket {
                 return Err(Error::timeout("history.fork_history_branch"));
             }
         }
-    }
-
-    /// A fork point is the first event of a live batch, or one past the end.
-    async fn check_fork_point(&self, cx: &Context, req: &ForkHistoryBranch, base: &Branch) -> Result<()> {
-        let reader = Reader::new(self, cx, req.shard_id, base, Level::Serial);
-        let reached = |c: &[Located]| c.last().is_some_and(|n| n.header.first_event_id >= req.fork_event_id);
-        let chain = reader.chain(Position::default(), 512, reached).await?;
-        let fits =
-            |n: &Located| n.header.first_event_id == req.fork_event_id || n.header.end() == req.fork_event_id;
-        if chain.iter().rev().take(2).any(fits) {
-            return Ok(());
-        }
-        Err(Error::invalid("fork_event_id", "must be the first event of a batch, or one past the last event"))
     }
 
     pub(super) async fn list_branches(
