@@ -1,13 +1,14 @@
 //! `memory:` as a URL.
 
-use crate::{Memory, SCHEME};
+use crate::Memory;
 use async_trait::async_trait;
 use persistence_nosql::core::connect::Connector;
 use persistence_nosql::core::{Env, Error, Persistence, Result};
 use std::sync::Arc;
 use url::Url;
 
-/// Answers `memory:`; every connection is a new, empty database.
+/// Answers `memory:`, each time with a new database. An application adds it to its registry in one line; so it would
+/// add yours.
 pub fn connector() -> impl Connector + 'static {
     MemoryConnector
 }
@@ -17,13 +18,15 @@ struct MemoryConnector;
 #[async_trait]
 impl Connector for MemoryConnector {
     fn scheme(&self) -> &'static str {
-        SCHEME
+        crate::SCHEME
     }
 
     async fn connect(&self, url: &Url, env: &Env) -> Result<Arc<dyn Persistence>> {
-        if url.as_str() != "memory:" {
+        // An option that is silently ignored is one that its user believes in.
+        if url.query().is_some() || !matches!(url.path(), "" | "/") || url.has_host() {
             return Err(Error::invalid("url", "memory: has no path and no options"));
         }
+        // The bucket makes all stores of the few primitives.
         persistence_nosql::open(Arc::new(Memory::new()), env.clone()).await
     }
 }

@@ -6,5 +6,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
-    persistence_tests::main(NoSqlHarness::new("memory", |_space| async { Ok(Arc::new(Memory::new()) as _) }))
+    let harness = NoSqlHarness::new("memory", |_space| async { Ok(Arc::new(Memory::new()) as _) });
+    persistence_tests::main(harness.also_narrow())
 }
