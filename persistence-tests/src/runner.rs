@@ -137,8 +137,9 @@ impl Runner {
             problems.push(format!("closing the shared database failed: {e}"));
         }
         let mut cases = self.reports.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let order: Vec<_> = self.suites.iter().map(|s| s.name).collect();
-        cases.sort_by_key(|c| (order.iter().position(|s| *s == c.suite), c.id.clone()));
+        // In the order of declaration, not of ending.
+        let order: Vec<_> = self.suites.iter().flat_map(|s| s.cases.iter().map(|c| (s.name, c.id))).collect();
+        cases.sort_by_key(|c| order.iter().position(|(suite, id)| *suite == c.suite && *id == c.id));
         let (location, capabilities) = match &info {
             Ok(info) => (info.location.clone(), Some(&info.capabilities)),
             Err(_) => (String::new(), None),
@@ -146,7 +147,7 @@ impl Runner {
         let has = |c: Capability| capabilities.is_some_and(|set| set.has(c));
         if !filtered {
             problems.extend(gaps(&cases, &has));
-            if order.contains(&"faults") && self.harness.injected().total() == 0 {
+            if self.suites.iter().any(|s| s.name == "faults") && self.harness.injected().total() == 0 {
                 problems.push("the suite of random faults injected none".to_owned());
             }
         }

@@ -11,6 +11,8 @@ use persistence_core::{Capability, Context, Result};
 use persistence_nosql::row::{
     KeyRange, KeyedRow, Level, Order, Row, RowStore, SchemaOp, Table, Write, WriteOutcome,
 };
+use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 
 /// A driver, and fresh partitions.
@@ -86,8 +88,13 @@ impl RowFixture {
     /// # Panics
     ///
     /// When it is not.
-    pub async fn apply(&self, write: impl Into<Write>) {
-        assert_eq!(self.write(write).await.unwrap(), WriteOutcome::Applied);
+    #[track_caller]
+    pub fn apply(&self, write: impl Into<Write>) -> impl Future<Output = ()> {
+        let (at, write) = (Location::caller(), write.into());
+        async move {
+            let outcome = self.write(write).await;
+            assert!(matches!(outcome, Ok(WriteOutcome::Applied)), "the write at {at}: {outcome:?}");
+        }
     }
 
     /// Writes what must be refused; the rows of the checks.
@@ -95,19 +102,35 @@ impl RowFixture {
     /// # Panics
     ///
     /// When it is not.
-    pub async fn refuse(&self, write: impl Into<Write>) -> Vec<Option<Row>> {
-        match self.write(write).await.unwrap() {
-            WriteOutcome::Refused(rows) => rows,
-            WriteOutcome::Applied => panic!("the write was applied, a condition should have refused it"),
+    #[track_caller]
+    pub fn refuse(&self, write: impl Into<Write>) -> impl Future<Output = Vec<Option<Row>>> {
+        let (at, write) = (Location::caller(), write.into());
+        async move {
+            match self.write(write).await {
+                Ok(WriteOutcome::Refused(rows)) => rows,
+                Ok(WriteOutcome::Applied) => {
+                    panic!("the write at {at} was applied, a condition had to refuse it")
+                }
+                Err(e) => panic!("the write at {at}: {e:?}"),
+            }
         }
     }
 
     /// One row.
-    pub async fn row(&self, table: Table, partition: &[u8], key: impl AsRef<[u8]>) -> Option<Row> {
-        let keys = [bytes(key)];
-        let mut rows = self.store.get(&self.cx(), table, partition, &keys, Level::Serial).await.unwrap();
-        assert_eq!(rows.len(), 1, "one key was asked for");
-        rows.remove(0)
+    #[track_caller]
+    pub fn row(
+        &self,
+        table: Table,
+        partition: &[u8],
+        key: impl AsRef<[u8]>,
+    ) -> impl Future<Output = Option<Row>> {
+        let (at, keys) = (Location::caller(), [bytes(key)]);
+        async move {
+            match self.store.get(&self.cx(), table, partition, &keys, Level::Serial).await {
+                Ok(mut rows) if rows.len() == 1 => rows.remove(0),
+                other => panic!("the get at {at} of one key: {other:?}"),
+            }
+        }
     }
 
     /// The rows of a range, ascending.

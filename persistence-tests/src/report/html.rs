@@ -6,7 +6,7 @@ use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// How many of the slowest cases are shown.
 const SLOWEST: usize = 10;
@@ -96,7 +96,7 @@ struct Run<'a> {
     id: &'a str,
     rule: &'a str,
     state: &'static str,
-    message: &'a str,
+    message: String,
     time: String,
 }
 
@@ -182,15 +182,18 @@ impl Report {
     }
 
     fn case_lines(&self) -> Vec<CaseLine<'_>> {
-        let mut by_case: BTreeMap<(usize, &str), Vec<(usize, &CaseReport)>> = BTreeMap::new();
-        let suites = self.suites();
+        let mut lines: Vec<Vec<(usize, &CaseReport)>> = Vec::new();
+        let mut at: HashMap<(&str, &str), usize> = HashMap::new();
         for (i, d) in self.drivers.iter().enumerate() {
             for c in &d.cases {
-                let suite = suites.iter().position(|s| *s == c.suite).unwrap_or_default();
-                by_case.entry((suite, c.id.as_str())).or_default().push((i, c));
+                let line = *at.entry((&c.suite, &c.id)).or_insert_with(|| {
+                    lines.push(Vec::new());
+                    lines.len() - 1
+                });
+                lines[line].push((i, c));
             }
         }
-        by_case.into_values().map(|runs| self.case_line(&runs)).collect()
+        lines.iter().map(|runs| self.case_line(runs)).collect()
     }
 
     fn case_line<'a>(&'a self, runs: &[(usize, &'a CaseReport)]) -> CaseLine<'a> {
@@ -226,9 +229,12 @@ fn card(d: &DriverReport) -> DriverCard<'_> {
 
 fn run<'a>(d: &'a DriverReport, c: &'a CaseReport) -> Run<'a> {
     let message = match &c.status {
-        Status::Passed => "",
-        Status::Failed { message } => message,
-        Status::Ignored { reason } | Status::Waived { reason, .. } => reason,
+        Status::Passed => String::new(),
+        // The page shows the rule itself.
+        Status::Failed { message } => {
+            message.lines().filter(|l| !l.starts_with("  rule: ")).collect::<Vec<_>>().join("\n")
+        }
+        Status::Ignored { reason } | Status::Waived { reason, .. } => reason.clone(),
     };
     Run {
         driver: &d.driver,
