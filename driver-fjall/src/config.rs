@@ -2,8 +2,10 @@
 
 use crate::store::Fjall;
 use fjall::PersistMode;
+use percent_encoding::percent_decode_str;
 use persistence_nosql::core::{Error, Result};
 use std::path::PathBuf;
+use url::Url;
 
 /// The largest value of a row, in bytes.
 pub const MAX_VALUE: usize = 64 << 20;
@@ -64,35 +66,24 @@ impl Builder {
     }
 
     /// From `fjall:PATH?sync=data|full|buffered&cache=64MiB&journal=256MiB&memtable=32MiB`; every option may be
-    /// left out. The path is taken as it is: `fjall:./data` is relative, `fjall:/var/lib/x` and
-    /// `fjall:///var/lib/x` are absolute. A path with a question mark needs [`Fjall::builder`].
+    /// left out. `fjall:./data` is relative, `fjall:/var/lib/x` and `fjall:///var/lib/x` are absolute.
     pub fn from_url(url: &str) -> Result<Self> {
-        let rest =
-            url.strip_prefix("fjall:").ok_or_else(|| Error::invalid("url", "must begin with fjall:"))?;
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let path = match path.strip_prefix("//") {
-            Some(absolute) if absolute.starts_with('/') => absolute,
-            Some(_) => {
-                return Err(Error::invalid("url", "names a host; write fjall:///PATH or fjall:./PATH"));
-            }
-            None => path,
-        };
-        if path.is_empty() {
-            return Err(Error::invalid("url", "has no path"));
+        let url = Url::parse(url).map_err(|e| Error::invalid("url", e.to_string()))?;
+        let path = percent_decode_str(url.path()).decode_utf8();
+        let path = path.map_err(|_| Error::invalid("url", "the path is not UTF-8"))?;
+        if url.scheme() != "fjall" || url.host_str().is_some_and(|h| !h.is_empty()) || path.is_empty() {
+            return Err(Error::invalid("url", "must be fjall:./PATH or fjall:///PATH"));
         }
-        let mut builder = Builder::new(path);
-        for pair in query.split('&').filter(|p| !p.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            builder = match name {
-                "sync" => builder.with_sync(match value {
-                    "data" => SyncMode::Data,
-                    "full" => SyncMode::Full,
-                    "buffered" => SyncMode::Buffered,
-                    _ => return Err(Error::invalid("url", "sync must be data, full or buffered")),
-                }),
-                "cache" => builder.with_cache_bytes(size(name, value)?),
-                "journal" => builder.with_journal_bytes(size(name, value)?),
-                "memtable" => builder.with_memtable_bytes(size(name, value)?),
+        let mut builder = Builder::new(&*path);
+        for (name, value) in url.query_pairs() {
+            builder = match (&*name, &*value) {
+                ("sync", "data") => builder.with_sync(SyncMode::Data),
+                ("sync", "full") => builder.with_sync(SyncMode::Full),
+                ("sync", "buffered") => builder.with_sync(SyncMode::Buffered),
+                ("sync", _) => return Err(Error::invalid("url", "sync must be data, full or buffered")),
+                ("cache", size) => builder.with_cache_bytes(bytes(size)?),
+                ("journal", size) => builder.with_journal_bytes(bytes(size)?),
+                ("memtable", size) => builder.with_memtable_bytes(bytes(size)?),
                 _ => {
                     let rule = format!("has no option {name:?}; there are sync, cache, journal and memtable");
                     return Err(Error::invalid("url", rule));
@@ -135,18 +126,11 @@ impl Builder {
 }
 
 /// `4096`, `64KiB`, `64MiB`, `1GiB`.
-fn size(name: &str, text: &str) -> Result<u64> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match &text[digits.len()..] {
-        "" => Some(0),
-        "KiB" => Some(10),
-        "MiB" => Some(20),
-        "GiB" => Some(30),
-        _ => None,
-    };
-    shift
-        .and_then(|s| digits.parse::<u64>().ok()?.checked_mul(1 << s))
-        .ok_or_else(|| Error::invalid("url", format!("{name} must be a size such as 64MiB")))
+fn bytes(size: &str) -> Result<u64> {
+    let (digits, unit) = size.split_at(size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len()));
+    let unit = ["", "KiB", "MiB", "GiB"].iter().position(|u| *u == unit);
+    unit.and_then(|u| digits.parse::<u64>().ok()?.checked_mul(1 << (10 * u)))
+        .ok_or_else(|| Error::invalid("url", format!("{size:?} is not a size such as 64MiB")))
 }
 
 #[cfg(test)]
@@ -162,6 +146,7 @@ mod tests {
         assert_eq!((b.cache_bytes, b.journal_bytes, b.memtable_bytes), (8 << 20, 1 << 30, 65536));
         assert_eq!(Builder::from_url("fjall:///a/b").unwrap().path, Path::new("/a/b"));
         assert_eq!(Builder::from_url("fjall:/a/b?").unwrap().path, Path::new("/a/b"));
+        assert_eq!(Builder::from_url("fjall:./dätä/a b%3F").unwrap().path, Path::new("./dätä/a b?"));
     }
 
     #[test]
@@ -170,6 +155,7 @@ mod tests {
             "sqlite:x",
             "fjall:",
             "fjall:?sync=data",
+            "fjall:%ff",
             "fjall://host/x",
             "fjall:x?sync=none",
             "fjall:x?sync",

@@ -10,6 +10,7 @@ use persistence_nosql::core::commit::BatchEngine;
 use persistence_nosql::core::{Error, Outcome, Result};
 use persistence_nosql::row::{Op, Part, Row, Table, Write, WriteOutcome};
 use std::collections::HashMap;
+use std::ops::RangeBounds;
 use std::path::PathBuf;
 
 /// The one step that makes a batch durable; apart, so that tests can make it fail.
@@ -101,7 +102,9 @@ impl<C: Commit> Engine<C> {
         let mut found = Vec::new();
         for part in &write.parts {
             for op in &part.ops {
-                if let Op::DeleteRange { range } = op {
+                if let Op::DeleteRange { range } = op
+                    && !range.is_empty()
+                {
                     found.push(self.tables.keys(at, part.table, &part.partition, range, &self.location)?);
                 }
             }
@@ -155,16 +158,15 @@ impl Pending {
                 Op::Delete { key } => {
                     self.0.insert((table, encode(&partition, &key)), None);
                 }
+                Op::DeleteRange { range } if range.is_empty() => {}
                 Op::DeleteRange { range } => {
-                    let stored = ranges.next().unwrap_or_default();
-                    if !range.is_empty() {
-                        let bounds = crate::keys::bounds(&partition, &range);
-                        for ((t, key), row) in &mut self.0 {
-                            if *t == table && std::ops::RangeBounds::contains(&bounds, key) {
-                                *row = None;
-                            }
+                    let bounds = crate::keys::bounds(&partition, &range);
+                    for ((t, key), row) in &mut self.0 {
+                        if *t == table && bounds.contains(key) {
+                            *row = None;
                         }
                     }
+                    let stored = ranges.next().unwrap_or_default();
                     self.0.extend(stored.into_iter().map(|key| ((table, key), None)));
                 }
             }

@@ -12,6 +12,7 @@
 use crate::errors;
 use crate::home::{Record, sync_directory};
 use crate::tables::COMMIT_KEY;
+use bytes::Buf;
 use persistence_nosql::core::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -156,61 +157,35 @@ struct Batch {
 
 impl Batch {
     fn read(bytes: &[u8]) -> Option<Batch> {
-        let mut rest = Cursor(bytes);
-        if rest.u8()? != START {
+        let mut rest = bytes;
+        if rest.try_get_u8().ok()? != START {
             return None;
         }
-        let items = rest.u32()?;
-        rest.take(8)?;
-        let (body, mut commit) = (rest.0, None);
+        let items = rest.try_get_u32_le().ok()?;
+        rest.split_off(..8)?;
+        let (mut body, mut commit) = (rest, None);
         for i in 0..items {
-            match rest.u8()? {
+            match rest.try_get_u8().ok()? {
                 ITEM => {
-                    rest.take(2 + 8)?;
-                    let (key, _, value) = (rest.u16()?, rest.u32()?, rest.u32()?);
-                    let (key, value) =
-                        (rest.take(usize::from(key))?, rest.take(usize::try_from(value).ok()?)?);
+                    rest.split_off(..2 + 8)?;
+                    let key = usize::from(rest.try_get_u16_le().ok()?);
+                    rest.split_off(..4)?;
+                    let value = usize::try_from(rest.try_get_u32_le().ok()?).ok()?;
+                    let (key, value) = (rest.split_off(..key)?, rest.split_off(..value)?);
                     if i == 0 && key == COMMIT_KEY {
                         commit = value.try_into().ok().map(u64::from_le_bytes);
                     }
                 }
                 CLEAR => {
-                    rest.take(8)?;
+                    rest.split_off(..8)?;
                 }
                 _ => return None,
             }
         }
-        let body = &body[..body.len() - rest.0.len()];
-        if rest.u8()? != END || rest.take(8)? != xxh3_64(body).to_le_bytes() || rest.take(4)? != TRAILER {
-            return None;
-        }
-        Some(Batch { len: bytes.len() - rest.0.len(), commit })
-    }
-}
-
-/// What is left to read.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.0.split_at_checked(n)?;
-        self.0 = tail;
-        Some(head)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        Some(self.take(1)?[0])
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
+        body = &body[..body.len() - rest.len()];
+        let whole = rest.try_get_u8().ok()? == END
+            && rest.try_get_u64_le().ok()? == xxh3_64(body)
+            && rest.split_off(..4)? == TRAILER;
+        whole.then_some(Batch { len: bytes.len() - rest.len(), commit })
     }
 }

@@ -76,7 +76,7 @@ impl Tables {
         value.map(|v| decode_row(table, &Bytes::from(v))).transpose()
     }
 
-    /// The full keys of a range.
+    /// The full keys of a range, which must not be empty.
     pub(crate) fn keys(
         &self,
         at: &Snapshot,
@@ -85,9 +85,6 @@ impl Tables {
         range: &KeyRange,
         location: &Path,
     ) -> Result<Vec<Bytes>> {
-        if range.is_empty() {
-            return Ok(Vec::new());
-        }
         at.range(self.keyspace(table)?, keys::bounds(partition, range))
             .map(|guard| guard.key().map(Bytes::from).map_err(|e| crate::errors::engine("read", location, e)))
             .collect()
