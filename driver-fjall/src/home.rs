@@ -117,12 +117,11 @@ impl Home {
         Ok(Record { each: body[8] != 0, floor })
     }
 
-    /// Writes the record and syncs it, and the directory with it.
+    /// Writes the record and syncs it.
     pub(crate) fn promise(&self, record: Record) -> Result<()> {
         let io = |e| errors::io("write the record", &self.path, e);
         write_record(&self.file, record).map_err(io)?;
-        self.file.sync_all().map_err(io)?;
-        sync_directory(&self.path).map_err(io)
+        self.file.sync_all().map_err(io)
     }
 
     /// A writer of the record, for the committer.

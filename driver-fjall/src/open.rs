@@ -3,7 +3,7 @@
 use crate::config::Builder;
 use crate::engine::{Commit, Engine};
 use crate::errors::{self, guarded};
-use crate::home::{Home, Record};
+use crate::home::{Home, Record, sync_directory};
 use crate::journal;
 use crate::keys::FORMAT;
 use crate::tables::{COMMIT_KEY, FORMAT_KEY, META, Tables};
@@ -45,6 +45,7 @@ pub(crate) fn open<C: Commit>(options: &Builder, to: C) -> Result<Opened<C>> {
     tables.advance();
     // Checking the journal synced all that is there, so this much is certain now.
     home.promise(Record { each: options.sync.is_durable(), floor: commit })?;
+    sync_directory(path).map_err(|e| errors::io("open the directory", path, e))?;
     let engine = Engine {
         tables: tables.clone(),
         location: path.to_owned(),
