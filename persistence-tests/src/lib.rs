@@ -43,6 +43,7 @@
 // A case fails by panicking; that is what it is for.
 #![allow(clippy::unwrap_used)]
 
+pub mod build;
 pub mod case;
 pub mod coverage;
 pub mod faults;

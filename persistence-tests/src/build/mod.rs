@@ -1,0 +1,8 @@
+//! Requests with sensible contents, and what must be read back after them: for cases, and for tests of one's own.
+
+pub mod execution;
+pub mod expect;
+pub mod history;
+pub mod queue;
+pub mod record;
+pub mod task;
