@@ -4,6 +4,7 @@ use super::found::{Rows, Seen, deciding_keys};
 use super::render;
 use crate::attempts::{REMEMBERED, Slot};
 use crate::bucket::{Bucket, Settled, Tries};
+use crate::codec::decode;
 use crate::core::transition::*;
 use crate::core::{Context, Error, ErrorKind, Outcome, Result};
 use crate::history::rows as history_rows;
@@ -168,6 +169,10 @@ impl Bucket {
     async fn retract(&self, cx: &Context, plans: &[&TransitionPlan]) -> Result<()> {
         for plan in plans {
             for node in &plan.nodes {
+                // The repeat of a write that was done is refused too; its nodes are what the state points to.
+                if self.is_committed(cx, plan, node).await.unwrap_or(true) {
+                    continue;
+                }
                 let part = Part {
                     table: Table::History,
                     partition: keys::history::partition(plan.shard_id, node.branch.tree_id),
@@ -179,6 +184,16 @@ impl Bucket {
             }
         }
         Ok(())
+    }
+
+    /// Whether the state may point to a node: the branch's tail is this node's transaction or a later one. Of earlier
+    /// transactions at most a sibling is left that no read prefers.
+    async fn is_committed(&self, cx: &Context, plan: &TransitionPlan, node: &NodeStep) -> Result<bool> {
+        let partition = keys::shard::partition(plan.shard_id);
+        let key = keys::shard::tail(&node.owner, node.branch.branch_id);
+        let row = self.get_row(cx, Table::Shard, &partition, key, Level::Serial).await?;
+        let tail: Option<render::Tail> = row.map(|r| decode("branch tail", &r.value)).transpose()?;
+        Ok(tail.is_some_and(|t| t.transaction_id >= node.header.transaction_id))
     }
 }
 
