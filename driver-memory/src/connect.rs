@@ -30,3 +30,18 @@ impl Connector for MemoryConnector {
         persistence_nosql::open(Arc::new(Memory::new()), env.clone()).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use persistence_nosql::core::connect::Registry;
+
+    #[tokio::test]
+    async fn only_the_bare_scheme_connects() {
+        let registry = Registry::new().with(connector());
+        assert!(registry.connect("memory:", &Env::default()).await.is_ok());
+        for url in ["memory:name", "memory:?size=1", "memory://host"] {
+            assert!(registry.connect(url, &Env::default()).await.is_err(), "{url}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! The faulty driver: it fails as told, counts it, and the bucket above it tells the truth all the same.
 
+#![allow(clippy::unwrap_used)]
+
 use driver_memory::Memory;
 use persistence_nosql::row::{RowStore, Table, Write, WriteOutcome};
 use persistence_tests::core::store::{GetOrCreateShard, GetShard, UpdateShard};

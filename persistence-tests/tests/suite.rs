@@ -1,5 +1,7 @@
 //! The suite itself: does it see what is wrong, and does it say so?
 
+#![allow(clippy::unwrap_used)]
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use driver_memory::Memory;
