@@ -1,0 +1,187 @@
+//! `cargo xtask conformance`: the suite on every driver, and what came of it side by side.
+
+use crate::command::{self, Counts, cargo, echo};
+use crate::workspace::{CONFORMANCE, Package, Workspace};
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
+use serde::Deserialize;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Where a conformance test writes its report.
+pub(crate) const REPORT_DIR: &str = "PERSISTENCE_REPORT_DIR";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only this driver; may be given several times [default: every driver]
+    #[arg(long = "driver", value_name = "NAME")]
+    drivers: Vec<String>,
+    /// Fail unless cases passed on this driver; may be given several times
+    #[arg(long = "require", value_name = "NAME")]
+    required: Vec<String>,
+    /// Only cases whose name (driver/suite/group::case) contains this
+    #[arg(long, value_name = "FILTER")]
+    case: Option<String>,
+    /// Write only this report; may be given several times [default: all]
+    #[arg(long = "report", value_name = "FORMAT")]
+    reports: Vec<Format>,
+    /// Every case three times, each time with other random choices
+    #[arg(long)]
+    nightly: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Html,
+    Json,
+    Junit,
+}
+
+impl Format {
+    fn file(self) -> &'static str {
+        match self {
+            Format::Html => "conformance.html",
+            Format::Json => "conformance.json",
+            Format::Junit => "conformance.xml",
+        }
+    }
+}
+
+pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<()> {
+    let drivers = chosen(ws, &args.drivers)?;
+    let mut problems = Vec::new();
+    for name in &args.required {
+        if !drivers.iter().any(|(d, _)| d == name) {
+            problems.push(format!("the required driver {name} did not run"));
+        }
+    }
+    let dir = fresh_dir(ws)?;
+    let programs = built(ws, &["test", "--workspace", "--no-run", "--test", CONFORMANCE])?;
+    let mut all = Counts::default();
+    for round in 1..=if args.nightly { 3 } else { 1 } {
+        for (name, package) in &drivers {
+            let program = programs.iter().find(|p| p.manifest_path.parent() == Some(package.dir()));
+            let program = program.with_context(|| format!("{name} has no conformance program"))?;
+            let counts = driver(&dir, name, package, program, args.case.as_deref())?;
+            let Tested { counts, seconds, ok } = counts;
+            let Counts { passed, failed, ignored } = counts;
+            let what = if args.nightly { format!("{name}, round {round}") } else { (*name).to_owned() };
+            echo(&format!("{what}: {passed} passed, {failed} failed, {ignored} ignored in {seconds:.1} s"));
+            all += counts;
+            if !ok {
+                problems.push(format!("{what}: see {}", dir.join(format!("{name}.log")).display()));
+            }
+            if passed == 0 && args.required.iter().any(|r| r == name) {
+                problems.push(format!("no case passed on the required driver {name}"));
+            }
+        }
+    }
+    let formats = if args.reports.is_empty() { Format::value_variants() } else { &args.reports };
+    summary(ws, formats)?;
+    if all == Counts::default() {
+        problems.push("no case ran".to_owned());
+    }
+    for p in &problems {
+        echo(&format!("problem: {p}"));
+    }
+    echo(&format!("{} passed, {} failed, {} ignored", all.passed, all.failed, all.ignored));
+    ensure!(problems.is_empty() && all.failed == 0, "conformance failed");
+    Ok(())
+}
+
+/// The drivers that were asked for, each with its crate.
+fn chosen<'a>(ws: &'a Workspace, names: &[String]) -> Result<Vec<(&'a str, &'a Package)>> {
+    let all: Vec<_> = ws.drivers().filter(|(_, p)| p.has_conformance()).collect();
+    for name in names {
+        if !all.iter().any(|(d, _)| d == name) {
+            let known: Vec<_> = all.iter().map(|(d, _)| *d).collect();
+            bail!(
+                "there is no driver {name} with a test target {CONFORMANCE}; there are {}",
+                known.join(", ")
+            );
+        }
+    }
+    ensure!(!all.is_empty(), "no driver has a test target {CONFORMANCE}");
+    Ok(all.into_iter().filter(|(d, _)| names.is_empty() || names.iter().any(|n| n == d)).collect())
+}
+
+/// An empty directory for the drivers' own reports.
+pub(crate) fn fresh_dir(ws: &Workspace) -> Result<PathBuf> {
+    let dir = ws.reports().join("drivers");
+    match fs::remove_dir_all(&dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(e).context(dir.display().to_string());
+        }
+        _ => fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?,
+    }
+    Ok(dir)
+}
+
+struct Tested {
+    counts: Counts,
+    seconds: f64,
+    ok: bool,
+}
+
+/// Runs the suite on one driver. What it says goes to a file; what failed is told by the summary.
+fn driver(
+    dir: &Path,
+    name: &str,
+    package: &Package,
+    program: &Program,
+    filter: Option<&str>,
+) -> Result<Tested> {
+    let path = dir.join(format!("{name}.log"));
+    let mut log = fs::File::create(&path).with_context(|| path.display().to_string())?;
+    let mut run = Command::new(&program.executable);
+    run.args(filter).current_dir(package.dir()).env(REPORT_DIR, dir);
+    let began = Instant::now();
+    let mut written = Ok(());
+    let tested = command::tests(&mut run, |line| {
+        if written.is_ok() {
+            written = writeln!(log, "{line}");
+        }
+    })?;
+    written.with_context(|| path.display().to_string())?;
+    Ok(Tested { counts: tested.counts, seconds: began.elapsed().as_secs_f64(), ok: tested.ok })
+}
+
+/// Prints the matrix of the drivers' reports, and writes them as one.
+fn summary(ws: &Workspace, formats: &[Format]) -> Result<()> {
+    // It needs the suite's own crate, so it is not part of this program, which must start quickly.
+    let matrix = built(ws, &["build", "--workspace", "--example", "matrix"])?;
+    let program = matrix.first().context("the example matrix was not built")?;
+    let mut run = Command::new(&program.executable);
+    run.arg(ws.reports().join("drivers"));
+    run.args(formats.iter().map(|f| ws.reports().join(f.file())));
+    let status = run.status().with_context(|| format!("cannot run {}", program.executable.display()))?;
+    ensure!(status.success(), "the reports cannot be put together: {status}");
+    for f in formats {
+        echo(&format!("wrote {}", ws.reports().join(f.file()).display()));
+    }
+    Ok(())
+}
+
+/// Prints the matrix, and writes every report.
+pub(crate) fn summarize(ws: &Workspace) -> Result<()> {
+    summary(ws, Format::value_variants())
+}
+
+/// A program that cargo built.
+#[derive(Deserialize)]
+struct Program {
+    executable: PathBuf,
+    manifest_path: PathBuf,
+}
+
+/// Builds, and tells the programs that came of it.
+fn built(ws: &Workspace, args: &[&str]) -> Result<Vec<Program>> {
+    let mut build = cargo();
+    build.args(args).args(["--quiet", "--message-format", "json-render-diagnostics"]).current_dir(&ws.root);
+    let messages = command::output(&mut build)?;
+    // Other messages have no executable.
+    Ok(messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask`: the project's own commands.
+
+mod bench;
+mod budgets;
+mod command;
+mod conformance;
+mod docs;
+mod licences;
+mod new_driver;
+mod setup;
+mod source;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Everything that must hold: format, lints, budgets, licences, tests, conformance, documents
+    Test(test::Args),
+    /// The conformance suite on every driver, side by side
+    Conformance(conformance::Args),
+    /// Write the crate of a new driver, with the suite wired in
+    NewDriver(new_driver::Args),
+    /// Compare the sizes of the code with what was agreed
+    Budgets,
+    /// Compare every dependency's licence and source with deny.toml
+    Licences,
+    /// Bring the generated parts of the README up to date
+    Docs(docs::Args),
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench::Verb),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    let ws = workspace::Workspace::load()?;
+    match verb {
+        Verb::Test(args) => test::run(&ws, &args),
+        Verb::Conformance(args) => conformance::run(&ws, &args),
+        Verb::NewDriver(args) => new_driver::run(&ws, &args),
+        Verb::Budgets => budgets::run(&ws),
+        Verb::Licences => licences::run(&ws),
+        Verb::Docs(args) => docs::run(&ws, &args),
+        Verb::Bench(verb) => bench::run(&ws, &verb),
+    }
+}

@@ -1,0 +1,13 @@
+//! The acme driver.
+//!
+//! | file | what |
+//! |---|---|
+//! | `store.rs` | [`RowStore`](persistence_nosql::row::RowStore) for the database: the driver itself |
+//! | `tests/conformance.rs` | the proof: `cargo test` tells what is still missing |
+
+mod store;
+
+pub use store::Acme;
+
+/// The scheme of its URLs, `acme:…`, and its name in errors and reports.
+pub const SCHEME: &str = "acme";

@@ -1,0 +1,13 @@
+//! The acme driver under the conformance suite.
+
+use driver_acme::Acme;
+use persistence_tests::NoSqlHarness;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    // Called for each database that the suite needs. `space.name()` is a name that nobody else has, for a database or a
+    // prefix on a server; `space.dir()` is a directory of its own, for what is embedded.
+    let open = |space: persistence_tests::Space| async move { Ok(Arc::new(Acme::open(space.name()).await?) as _) };
+    persistence_tests::main(NoSqlHarness::new("acme", open))
+}
