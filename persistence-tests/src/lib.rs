@@ -61,7 +61,7 @@ pub mod runner;
 pub mod space;
 mod trials;
 
-pub use case::{Case, CaseResult, Isolation, Kind};
+pub use case::{Case, CaseResult, Failure, Isolation, Kind};
 pub use faults::{Fault, FaultRule, Faults, Injected};
 pub use faulty::Faulty;
 pub use fixture::Fixture;
