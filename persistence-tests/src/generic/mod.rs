@@ -2,6 +2,7 @@
 
 use crate::{Case, Fixture};
 
+mod apply;
 mod blobs;
 mod crawl;
 mod execution_create;
@@ -12,6 +13,7 @@ mod execution_race;
 mod execution_resolve;
 mod execution_update;
 mod history;
+mod history_task;
 mod maintenance;
 mod queue;
 mod shard;
@@ -28,6 +30,8 @@ pub fn cases() -> Vec<Case<Fixture>> {
         execution_limits::cases,
         execution_list::cases,
         execution_race::cases,
+        history_task::cases,
+        apply::cases,
         history::cases,
         task::cases,
         queue::cases,
