@@ -18,6 +18,7 @@ mod maintenance;
 mod queue;
 mod shard;
 mod task;
+mod unknown;
 
 /// Every generic case.
 pub fn cases() -> Vec<Case<Fixture>> {
@@ -32,6 +33,7 @@ pub fn cases() -> Vec<Case<Fixture>> {
         execution_race::cases,
         history_task::cases,
         apply::cases,
+        unknown::cases,
         history::cases,
         task::cases,
         queue::cases,
