@@ -4,6 +4,7 @@ use crate::{Case, Fixture};
 
 mod apply;
 mod blobs;
+mod calls;
 mod crawl;
 mod execution_create;
 mod execution_delete;
@@ -14,6 +15,7 @@ mod execution_resolve;
 mod execution_update;
 mod history;
 mod history_task;
+mod lifecycle;
 mod maintenance;
 mod queue;
 mod shard;
@@ -34,6 +36,7 @@ pub fn cases() -> Vec<Case<Fixture>> {
         history_task::cases,
         apply::cases,
         unknown::cases,
+        lifecycle::cases,
         history::cases,
         task::cases,
         queue::cases,
