@@ -115,6 +115,9 @@ impl Engine {
         let mut batch = batch.durability(Some(self.persist));
         // First, where the check of the journal looks for it.
         batch.insert(&self.tables.meta, COMMIT_KEY, next.to_le_bytes());
+        // In order of key: neighbours take the same way through the memtable while it is in the processor's cache.
+        let mut pending: Vec<_> = pending.into_iter().collect();
+        pending.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for ((table, key), row) in pending {
             let keyspace = self.tables.keyspace(table)?;
             match row {
