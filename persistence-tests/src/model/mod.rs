@@ -30,8 +30,11 @@ const SEQUENCES: &str = "PERSISTENCE_TESTS_MODEL";
 /// How many operations a sequence has, about.
 const LENGTH: usize = 60;
 
-/// No new sequence begins after this long, and shrinking ends after twice as long: a case has its limit.
+/// No new sequence begins after this long: a case has its limit.
 const ENOUGH: Duration = Duration::from_secs(20);
+
+/// A sequence that is not small by then, or after so many tries, is told as it is.
+const SHRINKING: (Duration, usize) = (Duration::from_secs(15), 400);
 
 /// A sequence to run, and where its result goes.
 type Ask = (Vec<Op>, oneshot::Sender<Result<(), String>>);
@@ -103,8 +106,11 @@ fn search(seed: u64, wanted: u64, ask: &mpsc::Sender<Ask>) -> Option<(u64, Vec<O
         let Ok(mut tree) = strategy.new_tree(&mut runner) else { continue };
         let Some(mut difference) = run(tree.current()) else { continue };
         let mut smallest = tree.current();
-        let mut smaller = tree.simplify();
-        while smaller && began.elapsed() < 2 * ENOUGH {
+        let (mut smaller, found) = (tree.simplify(), Instant::now());
+        for _ in 0..SHRINKING.1 {
+            if !smaller || found.elapsed() > SHRINKING.0 {
+                break;
+            }
             smaller = match run(tree.current()) {
                 Some(d) => {
                     (difference, smallest) = (d, tree.current());
