@@ -34,7 +34,7 @@ const LENGTH: usize = 60;
 const ENOUGH: Duration = Duration::from_secs(20);
 
 /// A sequence that is not small by then, or after so many tries, is told as it is.
-const SHRINKING: (Duration, usize) = (Duration::from_secs(15), 400);
+const SHRINKING: (Duration, usize) = (Duration::from_secs(15), 800);
 
 /// A sequence to run, and where its result goes.
 type Ask = (Vec<Op>, oneshot::Sender<Result<(), String>>);

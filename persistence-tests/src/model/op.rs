@@ -308,7 +308,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// A sequence of about this many operations; the shards, and a queue of each sort, are made first.
 pub(super) fn sequence(length: usize) -> impl Strategy<Value = Vec<Op>> {
-    vec(op(), length / 2..length * 3 / 2).prop_map(|mut ops| {
+    vec(op(), 1..length * 2).prop_map(|mut ops| {
         let made = [Op::OpenShard(0), Op::OpenShard(1), Op::CreateTaskQueue(0, 1, None), Op::CreateQueue(0)];
         ops.splice(0..0, made);
         ops
