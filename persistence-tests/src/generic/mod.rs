@@ -15,6 +15,7 @@ mod execution_resolve;
 mod execution_update;
 mod history;
 mod history_task;
+mod interrupt;
 mod lifecycle;
 mod maintenance;
 mod queue;

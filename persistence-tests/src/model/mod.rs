@@ -31,7 +31,7 @@ const SEQUENCES: &str = "PERSISTENCE_TESTS_MODEL";
 const LENGTH: usize = 60;
 
 /// No new sequence begins after this long: a case has its limit.
-const ENOUGH: Duration = Duration::from_secs(20);
+const ENOUGH: Duration = Duration::from_secs(8);
 
 /// A sequence that is not small by then, or after so many tries, is told as it is.
 const SHRINKING: (Duration, usize) = (Duration::from_secs(15), 800);

@@ -4,10 +4,11 @@ use super::{created, delete, messages, put};
 use crate::build::expect::failed;
 use crate::build::queue::*;
 use crate::generic::history::UNKNOWN;
+use crate::generic::interrupt::meanwhile;
+use crate::generic::unknown::unanswered;
 use crate::{Fault, FaultRule};
 use persistence_core::store::*;
 use persistence_core::{ErrorKind, Outcome};
-use std::time::Duration;
 
 fn lose(t: &crate::Fixture, fault: Fault, times: u64) {
     t.faults.script(FaultRule::write(fault).table("queues").times(times));
@@ -94,17 +95,14 @@ crate::cases! {
     async fn an_enqueue_is_remembered(t) {
         for (others, found) in [(1, true), (7, true), (20, false)] {
             let key = created(t, QueueType::Normal).await?;
-            let before = t.faults.injected().cut;
-            lose(t, Fault::After, 1);
-            lose(t, Fault::Cut(Some(Duration::from_millis(300))), 1);
-            let (p, cx, write) = (t.p.clone(), t.cx(), enqueue(&key, &["mine"]));
-            let first = tokio::spawn(async move { p.queues().enqueue(&cx, &write).await });
-            while t.faults.injected().cut == before {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            for _ in 0..others {
-                put(t, &key, &["other"]).await?;
-            }
+            let (p, write) = (t.p.clone(), enqueue(&key, &["mine"]));
+            let rest = async {
+                for _ in 0..others {
+                    put(t, &key, &["other"]).await?;
+                }
+                Ok(())
+            };
+            let first = meanwhile(t, "queues", |cx| async move { p.queues().enqueue(&cx, &write).await }, rest);
             match first.await? {
                 Ok(id) => assert_eq!((id, found), (0, true)),
                 Err(e) => {
@@ -132,19 +130,14 @@ crate::cases! {
     async fn without_an_answer_queues_say_maybe(t) {
         let (k, q) = (created(t, QueueType::Normal).await?, t.p.queues());
         put(t, &k, &["a"]).await?;
+        let (creation, write) = (&create(&key(t, QueueType::Dlq)), &enqueue(&k, &["b"]));
+        let (ack, delete) = (&ack(&k, "me", 3), &super::queue::delete(&k, 9));
         for fault in [Fault::Cut(None), Fault::Before(Outcome::MaybeApplied)] {
             lose(t, fault, u64::MAX);
-            let soon = || t.cx().with_timeout(Duration::from_millis(100));
-            let errors = [
-                q.create_queue(&soon(), &create(&key(t, QueueType::Dlq))).await.unwrap_err(),
-                q.enqueue(&soon(), &enqueue(&k, &["b"])).await.unwrap_err(),
-                q.update_ack_level(&soon(), &ack(&k, "me", 3)).await.unwrap_err(),
-                q.range_delete_messages(&soon(), &super::queue::delete(&k, 9)).await.unwrap_err(),
-            ];
-            for e in errors {
-                assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{e}");
-                assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
-            }
+            unanswered(t, |cx| async move { q.create_queue(&cx, creation).await }).await;
+            unanswered(t, |cx| async move { q.enqueue(&cx, write).await }).await;
+            unanswered(t, |cx| async move { q.update_ack_level(&cx, ack).await }).await;
+            unanswered(t, |cx| async move { q.range_delete_messages(&cx, delete).await }).await;
             t.faults.clear();
         }
         lose(t, Fault::Before(Outcome::NotApplied), 1);

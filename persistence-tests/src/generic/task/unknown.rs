@@ -4,6 +4,8 @@ use super::{created_until, get, refused, tasks};
 use crate::build::expect::{failed, missing};
 use crate::build::task::*;
 use crate::generic::history::UNKNOWN;
+use crate::generic::interrupt::meanwhile;
+use crate::generic::unknown::unanswered;
 use crate::{Fault, FaultRule};
 use persistence_core::store::*;
 use persistence_core::{Clock, ErrorKind, Outcome, Timestamp};
@@ -16,23 +18,6 @@ fn lose(t: &crate::Fixture, fault: Fault, times: u64) {
 /// Expiries to try everything with: a queue with an expiry is written in another way than one without.
 fn lives(t: &crate::Fixture) -> [Option<Timestamp>; 2] {
     [None, Some(t.clock.now().after(Duration::from_secs(60)))]
-}
-
-/// Loses the answer to a write that was done, then lets the next try wait; meanwhile does something else.
-async fn meanwhile<T: Send + 'static>(
-    t: &crate::Fixture,
-    write: impl Future<Output = T> + Send + 'static,
-    other: impl Future<Output = persistence_core::Result<()>>,
-) -> persistence_core::Result<T> {
-    let before = t.faults.injected().cut;
-    lose(t, Fault::After, 1);
-    lose(t, Fault::Cut(Some(Duration::from_millis(300))), 1);
-    let write = tokio::spawn(write);
-    while t.faults.injected().cut == before {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    other.await?;
-    Ok(write.await.unwrap())
 }
 
 crate::cases! {
@@ -147,9 +132,9 @@ crate::cases! {
     #[kind(Calm)]
     async fn a_takeover_is_remembered(t) {
         let key = created_until(t, 5, None).await?;
-        let (p, cx, write) = (t.p.clone(), t.cx(), update(&key, 5, 6, None));
+        let (p, write) = (t.p.clone(), update(&key, 5, 6, None));
         let heir = async { t.p.tasks().update_task_queue(&t.cx(), &update(&key, 6, 7, None)).await };
-        meanwhile(t, async move { p.tasks().update_task_queue(&cx, &write).await }, heir).await??;
+        meanwhile(t, "task_queues", |cx| async move { p.tasks().update_task_queue(&cx, &write).await }, heir).await??;
         assert_eq!(get(t, &key).await?, queue(&key, 7, None));
     }
 
@@ -158,14 +143,14 @@ crate::cases! {
     #[kind(Calm)]
     async fn a_creator_is_remembered(t) {
         let key = queue_key(t);
-        let (p, cx, write) = (t.p.clone(), t.cx(), create(&key, 5, None));
+        let (p, write) = (t.p.clone(), create(&key, 5, None));
         let heirs = async {
             for range_id in 5..30 {
                 t.p.tasks().update_task_queue(&t.cx(), &update(&key, range_id, range_id + 1, None)).await?;
             }
             Ok(())
         };
-        meanwhile(t, async move { p.tasks().create_task_queue(&cx, &write).await }, heirs).await??;
+        meanwhile(t, "task_queues", |cx| async move { p.tasks().create_task_queue(&cx, &write).await }, heirs).await??;
         assert_eq!(get(t, &key).await?, queue(&key, 30, None));
     }
 
@@ -174,14 +159,14 @@ crate::cases! {
     #[kind(Calm)]
     async fn a_forgotten_takeover_says_maybe(t) {
         let key = created_until(t, 5, None).await?;
-        let (p, cx, write) = (t.p.clone(), t.cx(), update(&key, 5, 6, None));
+        let (p, write) = (t.p.clone(), update(&key, 5, 6, None));
         let heirs = async {
             for range_id in 6..30 {
                 t.p.tasks().update_task_queue(&t.cx(), &update(&key, range_id, range_id + 1, None)).await?;
             }
             Ok(())
         };
-        let first = meanwhile(t, async move { p.tasks().update_task_queue(&cx, &write).await }, heirs).await?;
+        let first = meanwhile(t, "task_queues", |cx| async move { p.tasks().update_task_queue(&cx, &write).await }, heirs).await?;
         let e = failed(first, ErrorKind::ConditionFailed);
         assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
         refused::<()>(Err(e), Some(5), Some(30));
@@ -208,9 +193,9 @@ crate::cases! {
     #[kind(Calm)]
     async fn an_add_before_a_takeover_says_maybe(t) {
         let key = created_until(t, 5, None).await?;
-        let (p, cx, write) = (t.p.clone(), t.cx(), add(&key, 5, &[classic(1)]));
+        let (p, write) = (t.p.clone(), add(&key, 5, &[classic(1)]));
         let heir = async { t.p.tasks().update_task_queue(&t.cx(), &update(&key, 5, 6, None)).await };
-        let first = meanwhile(t, async move { p.tasks().create_tasks(&cx, &write).await }, heir).await?;
+        let first = meanwhile(t, "task_queues", |cx| async move { p.tasks().create_tasks(&cx, &write).await }, heir).await?;
         let e = failed(first, ErrorKind::ConditionFailed);
         assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
         refused::<()>(Err(e), Some(5), Some(6));
@@ -231,20 +216,16 @@ crate::cases! {
     #[kind(Calm)]
     async fn without_an_answer_task_queues_say_maybe(t) {
         let (key, s) = (created_until(t, 5, None).await?, t.p.tasks());
+        let creation = &create(&queue_key(t), 1, None);
+        let (update, delete) = (&update(&key, 5, 6, None), &delete(&key, 5));
+        let (add_one, done) = (&add(&key, 5, &[classic(1)]), &complete(&key, TaskPosition::classic(9), None));
         for fault in [Fault::Cut(None), Fault::Before(Outcome::MaybeApplied)] {
             lose(t, fault, u64::MAX);
-            let soon = || t.cx().with_timeout(Duration::from_millis(100));
-            let errors = [
-                s.create_task_queue(&soon(), &create(&queue_key(t), 1, None)).await.unwrap_err(),
-                s.update_task_queue(&soon(), &update(&key, 5, 6, None)).await.unwrap_err(),
-                s.delete_task_queue(&soon(), &delete(&key, 5)).await.unwrap_err(),
-                s.create_tasks(&soon(), &add(&key, 5, &[classic(1)])).await.unwrap_err(),
-                s.complete_tasks_less_than(&soon(), &complete(&key, TaskPosition::classic(9), None)).await.unwrap_err(),
-            ];
-            for e in errors {
-                assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{e}");
-                assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
-            }
+            unanswered(t, |cx| async move { s.create_task_queue(&cx, creation).await }).await;
+            unanswered(t, |cx| async move { s.update_task_queue(&cx, update).await }).await;
+            unanswered(t, |cx| async move { s.delete_task_queue(&cx, delete).await }).await;
+            unanswered(t, |cx| async move { s.create_tasks(&cx, add_one).await }).await;
+            unanswered(t, |cx| async move { s.complete_tasks_less_than(&cx, done).await }).await;
             t.faults.clear();
         }
         lose(t, Fault::Before(Outcome::NotApplied), 1);

@@ -81,7 +81,7 @@ async fn interrupted(t: &Fixture, w: &Flow, write: Arc<dyn Write>, first: Fault)
 }
 
 /// A call that gets no answer until its deadline. The deadline is short, and longer when it passed before anything was sent.
-async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
+pub(super) async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
     t: &Fixture,
     call: impl Fn(Context) -> F,
 ) -> Error {
