@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The time that a case has. Generous: it only keeps a run from hanging.
-pub const CASE_LIMIT: Duration = Duration::from_secs(60);
+pub const CASE_LIMIT: Duration = Duration::from_secs(240);
 
 /// The deadline of a single call, unless a case makes its own context. Shorter than the limit of the case, so that a
 /// call that hangs is named.
-pub const CALL_LIMIT: Duration = Duration::from_secs(30);
+pub const CALL_LIMIT: Duration = Duration::from_secs(120);
 
 /// The names that a case made up, for looking at its data after a failure. Cheap to clone.
 #[derive(Clone, Debug, Default)]
