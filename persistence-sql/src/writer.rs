@@ -1,0 +1,106 @@
+//! One writer for databases that allow one: transactions that wait at the same time share a commit.
+
+use crate::bucket::{Tried, Work};
+use crate::core::commit::{BatchEngine, GroupCommitter};
+use crate::core::{Error, Outcome, Result};
+use crate::tx::Tx;
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// The connection that writes, behind the group committer.
+pub(crate) struct Writer {
+    tx: Tx,
+    runtime: Handle,
+}
+
+/// Work of some caller, and where its answer goes.
+#[async_trait]
+pub(crate) trait AnyJob: Send {
+    /// Runs the work and keeps its result. Fails only where the transaction cannot go on.
+    async fn run(&mut self, tx: &mut Tx) -> Result<()>;
+
+    /// Answers the caller: with the kept result if the commit succeeded.
+    fn answer(&mut self, committed: Result<()>);
+}
+
+pub(crate) struct Job<T> {
+    work: Work<T>,
+    tried: Tried,
+    result: Option<Result<T>>,
+    reply: Option<oneshot::Sender<Result<T>>>,
+}
+
+impl<T: Send + 'static> Job<T> {
+    pub(crate) async fn submit(writer: &GroupCommitter<Writer>, work: Work<T>, tried: Tried) -> Result<T> {
+        let (reply, wait) = oneshot::channel();
+        let job = Job { work, tried, result: None, reply: Some(reply) };
+        writer.submit(Box::new(job)).await?;
+        wait.await.unwrap_or_else(|_| Err(Error::unavailable("write", "the writer went away")))
+    }
+}
+
+#[async_trait]
+impl<T: Send + 'static> AnyJob for Job<T> {
+    async fn run(&mut self, tx: &mut Tx) -> Result<()> {
+        tx.dirty = false;
+        let result = (self.work)(tx, self.tried).await;
+        // A refusal before the first write leaves the shared transaction as it was.
+        let broken = result.as_ref().err().filter(|_| tx.dirty).cloned();
+        self.result = Some(result);
+        broken.map_or(Ok(()), Err)
+    }
+
+    fn answer(&mut self, committed: Result<()>) {
+        let Some(reply) = self.reply.take() else { return };
+        let result = match (committed, self.result.take()) {
+            (_, Some(Err(e))) => Err(e),
+            (Ok(()), Some(Ok(done))) => Ok(done),
+            (Err(e), _) => Err(e),
+            (Ok(()), None) => Err(Error::unavailable("write", "it was not run").with_outcome(Outcome::NotApplied)),
+        };
+        // Whoever no longer waits has dropped the wait.
+        let _ = reply.send(result);
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(tx: Tx) -> Self {
+        Writer { tx, runtime: Handle::current() }
+    }
+
+    /// Runs jobs in one transaction. The error says that none of them was applied, or that nobody knows.
+    async fn together(tx: &mut Tx, jobs: &mut [Box<dyn AnyJob>]) -> Result<()> {
+        tx.conn.begin(true).await?;
+        for job in jobs.iter_mut() {
+            if let Err(e) = job.run(tx).await {
+                let _ = tx.conn.rollback().await;
+                return Err(e.with_outcome(Outcome::NotApplied));
+            }
+        }
+        tx.conn.commit().await
+    }
+}
+
+impl BatchEngine for Writer {
+    type Op = Box<dyn AnyJob>;
+    type Answer = ();
+
+    fn apply(&mut self, mut jobs: Vec<Box<dyn AnyJob>>) -> Vec<()> {
+        let runtime = self.runtime.clone();
+        let tx = &mut self.tx;
+        runtime.block_on(async {
+            match Self::together(tx, &mut jobs).await {
+                Err(e) if e.outcome() == Outcome::NotApplied && jobs.len() > 1 => {
+                    // One of them broke the transaction: each has one of its own.
+                    for job in &mut jobs {
+                        let done = Self::together(tx, std::slice::from_mut(job)).await;
+                        job.answer(done);
+                    }
+                }
+                done => jobs.iter_mut().for_each(|job| job.answer(done.clone())),
+            }
+        });
+        jobs.iter().map(|_| ()).collect()
+    }
+}
