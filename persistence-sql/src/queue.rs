@@ -1,7 +1,7 @@
 //! FIFO queues. A queue's row knows the next id and the first that is not deleted, so ids never go back and counts are exact.
 
 use crate::attempts::{answer, remember};
-use crate::bucket::{Bucket, Sql, Tried, work};
+use crate::bucket::{Bucket, Sql, work};
 use crate::core::codec::{decode, encode};
 use crate::core::page::QueryId;
 use crate::core::store::*;

@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 /// The connection that writes, behind the group committer.
 pub(crate) struct Writer {
-    tx: Tx,
+    /// None only while it is dropped.
+    tx: Option<Tx>,
     runtime: Handle,
 }
 
@@ -66,7 +67,7 @@ impl<T: Send + 'static> AnyJob for Job<T> {
 
 impl Writer {
     pub(crate) fn new(tx: Tx) -> Self {
-        Writer { tx, runtime: Handle::current() }
+        Writer { tx: Some(tx), runtime: Handle::current() }
     }
 
     /// Runs jobs in one transaction. The error says that none of them was applied, or that nobody knows.
@@ -88,7 +89,7 @@ impl BatchEngine for Writer {
 
     fn apply(&mut self, mut jobs: Vec<Box<dyn AnyJob>>) -> Vec<()> {
         let runtime = self.runtime.clone();
-        let tx = &mut self.tx;
+        let Some(tx) = &mut self.tx else { return Vec::new() };
         runtime.block_on(async {
             match Self::together(tx, &mut jobs).await {
                 Err(e) if e.outcome() == Outcome::NotApplied && jobs.len() > 1 => {
@@ -102,5 +103,13 @@ impl BatchEngine for Writer {
             }
         });
         jobs.iter().map(|_| ()).collect()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The pool takes its connection back in a task of the runtime, which this thread is not a part of.
+        let _inside = self.runtime.enter();
+        self.tx = None;
     }
 }

@@ -2,9 +2,43 @@
 
 use futures_util::future::BoxFuture;
 use persistence_core::Capability;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
 
 /// What a case ends with: any error fails it, and so does a panic.
-pub type CaseResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+pub type CaseResult = Result<(), Failure>;
+
+/// Any error, with the place where `?` met it.
+pub struct Failure {
+    error: Box<dyn Error + Send + Sync>,
+    at: &'static Location<'static>,
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        Failure { error: Box::new(error), at: Location::caller() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.error)?;
+        let mut next = self.error.source();
+        while let Some(cause) = next {
+            write!(f, "\n  caused by: {cause}")?;
+            next = cause.source();
+        }
+        write!(f, "\n  at {}:{}", self.at.file(), self.at.line())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// Which database a case wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,8 +95,8 @@ impl<F> Clone for Case<F> {
     }
 }
 
-impl<F> std::fmt::Debug for Case<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<F> fmt::Debug for Case<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id)
     }
 }

@@ -101,19 +101,9 @@ impl Planned {
 fn flatten(result: Result<CaseResult, String>) -> Result<(), String> {
     match result {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(e)) => Err(causes(&*e)),
+        Ok(Err(e)) => Err(e.to_string()),
         Err(panic) => Err(panic),
     }
-}
-
-fn causes(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut next = e.source();
-    while let Some(cause) = next {
-        text += &format!("\n  caused by: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// Sends calls again that certainly did nothing, and reads: what every application has above its store, and all that it

@@ -15,7 +15,7 @@
 //!         // Embedded: `space.dir()` is a fresh directory. A server: `space.name()` is a name nobody else has.
 //!         Ok(Arc::new(open(space.dir()).await?) as _)
 //!     });
-//!     persistence_tests::main(harness.waive("scan::many_rows", "rows are counted in bytes: issue 7"))
+//!     persistence_tests::main(harness.waive("scan::many_rows", "a page of the server ends at 5,000 rows"))
 //! }
 //! ```
 //!
@@ -63,7 +63,7 @@ pub mod space;
 mod sql_harness;
 mod trials;
 
-pub use case::{Case, CaseResult, Isolation, Kind};
+pub use case::{Case, CaseResult, Failure, Isolation, Kind};
 pub use faults::{Fault, FaultRule, Faults, Injected};
 pub use faulty::Faulty;
 pub use fixture::Fixture;

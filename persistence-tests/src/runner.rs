@@ -9,6 +9,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+/// How many of its made-up names a failed case tells.
+const NAMES: usize = 8;
+
 /// Where a failed case can be run again with the same numbers.
 const SEED: &str = "PERSISTENCE_TESTS_SEED";
 
@@ -118,8 +121,13 @@ impl Runner {
                 text += &format!("\n  data: {}", space.keep());
             }
             let names = names.list();
+            let older = names.len().saturating_sub(NAMES);
             if !names.is_empty() {
-                text += &format!("\n  names: {}", names.join(", "));
+                // The latest are those that the failure is about.
+                text += &format!("\n  names: {}", names[older..].join(", "));
+            }
+            if older > 0 {
+                text += &format!(" (and {older} before)");
             }
             text
         })

@@ -8,7 +8,7 @@ use driver_memory::Memory;
 use persistence_nosql::row::*;
 use persistence_tests::core::{Context, Error, Result};
 use persistence_tests::report::{CaseReport, DriverReport, Status};
-use persistence_tests::{NoSqlHarness, Report, Runner};
+use persistence_tests::{Failure, NoSqlHarness, Report, Runner};
 use std::sync::Arc;
 
 /// What is wrong with a [`Wrong`] driver.
@@ -131,6 +131,18 @@ async fn a_driver_that_has_nothing_yet_fails_case_by_case() {
     assert!(report.cases.len() > 50);
     let told = |c: &CaseReport| message(c).contains("does not support primitive schema");
     assert!(report.cases.iter().all(told));
+}
+
+/// An error that a case meets, as it would be told.
+fn failing() -> Result<(), Failure> {
+    Err(Error::closed("database"))?;
+    Ok(())
+}
+
+#[test]
+fn an_error_tells_where_the_case_met_it() {
+    let told = failing().unwrap_err().to_string();
+    assert!(told.starts_with("database is closed\n  at ") && told.contains("suite.rs:"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

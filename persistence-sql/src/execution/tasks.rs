@@ -8,7 +8,6 @@ use crate::core::{Blob, Context, Page, RangeId, Result, ShardId, Timestamp};
 use crate::shard::hold;
 use crate::tx::Tx;
 use crate::value::{Kind, Value};
-use std::sync::Arc;
 
 const SELECT: &str = "\
     SELECT fire_time, task_id, payload

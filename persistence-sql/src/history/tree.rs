@@ -62,17 +62,7 @@ impl Bucket {
             return Err(Error::invalid("fork_event_id", "must be larger than 1"));
         }
         let new = base.fork(req.fork_event_id, req.new_branch_id);
-        // Live nodes never cease to be live while their branch is there, so the look may come before the lock; that the
-        // branch is still there is checked under it.
-        let mut tx = self.connection(cx).await?;
-        let known = branches(&mut tx, req.shard_id, base.tree_id, "").await?;
-        drop(tx);
-        if !known.iter().any(|b| b.branch == new) {
-            if !known.iter().any(|b| b.branch.branch_id == base.branch_id) {
-                return Err(Error::not_found("history branch", base.branch_id.to_string()));
-            }
-            self.reader(cx, req.shard_id, &base).check_fork_point(req.fork_event_id).await?;
-        }
+        self.look_at_fork_point(cx, req, &base, &new).await?;
         let (req, now, token) = (Arc::new(req.clone()), self.env.clock.now(), new.token());
         self.write(
             cx,
@@ -99,6 +89,28 @@ impl Bucket {
         )
         .await?;
         Ok(token)
+    }
+
+    /// Live nodes never cease to be live while their branch is there, so the look may come before the lock; that the branch is
+    /// still there is checked under it.
+    async fn look_at_fork_point(
+        &self,
+        cx: &Context,
+        req: &ForkHistoryBranch,
+        base: &Branch,
+        new: &Branch,
+    ) -> Result<()> {
+        let has = |tree: &[Stored], branch: &Branch| tree.iter().any(|b| b.branch.branch_id == branch.branch_id);
+        let known = branches(&mut self.connection(cx).await?, req.shard_id, base.tree_id, "").await?;
+        if has(&known, new) || !has(&known, base) {
+            return Ok(());
+        }
+        let Err(e) = self.reader(cx, req.shard_id, base).check_fork_point(req.fork_event_id).await else {
+            return Ok(());
+        };
+        // The branch, not the request, may be what is wrong by now: then the transaction will say so.
+        let now = branches(&mut self.connection(cx).await?, req.shard_id, base.tree_id, "").await?;
+        if has(&now, base) { Err(e) } else { Ok(()) }
     }
 
     pub(super) async fn list_branches(&self, cx: &Context, page: &PageRequest) -> Result<Page<HistoryBranch>> {

@@ -1,0 +1,202 @@
+//! What an engine does all day: transitions of running workflows.
+
+use super::measure::{Measured, Payloads, Worker, measure};
+use crate::ids::{self, NAMESPACE};
+use crate::replay::owner::{Ids, Owners};
+use anyhow::{Context as _, Result};
+use persistence::store::{
+    CreateExecution, CreateMode, ExecutionScope, ExecutionState, ExecutionStatus, HistoryTask, Item, ItemKey,
+    Mutation, NodeHeader, NodeWrite, RunKey, RunRecord, Snapshot, TaskCategory, TaskKey, UpdateExecution,
+    UpdateMode,
+};
+use persistence::{Archetype, AttemptId, Blob, BranchToken, Context, Persistence, RunId, ShardId, Timestamp};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// The bytes of a transition: mutable state, a batch of events, an activity, a transfer and a timer task.
+const STATE: usize = 1024;
+const EVENTS: usize = 500;
+const ACTIVITY: usize = 350;
+const TRANSFER: usize = 200;
+const TIMER: usize = 100;
+pub(crate) const TRANSITION_BYTES: usize = STATE + EVENTS + ACTIVITY + TRANSFER + TIMER;
+
+/// Ids that a transition needs: its transaction and two tasks.
+const IDS: usize = 3;
+
+/// The engine: its shards, and a running workflow for each writer.
+pub(crate) struct Engine {
+    db: Arc<dyn Persistence>,
+    owners: Arc<Owners>,
+    shards: u16,
+    payloads: Payloads,
+    workflows: Vec<Workflow>,
+}
+
+/// A running workflow, as an engine has it in memory.
+pub(crate) struct Workflow {
+    db: Arc<dyn Persistence>,
+    owners: Arc<Owners>,
+    cx: Context,
+    shard_id: ShardId,
+    key: RunKey,
+    branch: BranchToken,
+    start_time: Timestamp,
+    payloads: Payloads,
+    version: i64,
+    next_event_id: i64,
+    last_transaction: i64,
+}
+
+impl Engine {
+    pub(crate) fn new(db: Arc<dyn Persistence>, shards: u16) -> Self {
+        let owners = Arc::new(Owners::new(db.clone(), shards));
+        Engine { db, owners, shards, payloads: Payloads::new(0), workflows: Vec::new() }
+    }
+
+    /// Lets this many workflows make transitions, one after the other in each, for a while.
+    pub(crate) async fn measure(&mut self, writers: u16, time: Duration) -> Result<Measured> {
+        let writers = usize::from(writers);
+        while self.workflows.len() < writers {
+            let workflow = self.start(self.workflows.len()).await.context("starting a workflow")?;
+            self.workflows.push(workflow);
+        }
+        let (measured, workers) = measure(self.workflows.drain(..writers).collect(), time).await?;
+        self.workflows.extend(workers);
+        Ok(measured)
+    }
+
+    async fn start(&self, index: usize) -> Result<Workflow> {
+        let seed = u64::try_from(index)? + 1;
+        let run_id = RunId::new();
+        let workflow_id = format!("bench-{run_id}");
+        let mut workflow = Workflow {
+            db: self.db.clone(),
+            owners: self.owners.clone(),
+            cx: Context::new().with_caller("persist bench"),
+            shard_id: ShardId(i32::try_from(index % usize::from(self.shards))? + 1),
+            branch: ids::branch(&workflow_id, run_id),
+            key: RunKey { namespace_id: NAMESPACE, workflow_id, run_id },
+            start_time: Timestamp::from(SystemTime::now()),
+            payloads: self.payloads.with_seed(seed),
+            version: 0,
+            next_event_id: 1,
+            last_transaction: 0,
+        };
+        workflow.create().await?;
+        Ok(workflow)
+    }
+}
+
+impl Workflow {
+    async fn ids(&self) -> Result<Ids> {
+        let owner = self.owners.get(&self.cx, self.shard_id).await.context("acquiring a shard")?;
+        owner.take(&self.cx, IDS).await.context("ids of a shard")
+    }
+
+    fn scope(&self, ids: Ids) -> ExecutionScope {
+        ExecutionScope {
+            shard_id: self.shard_id,
+            range_id: ids.range_id,
+            namespace_id: self.key.namespace_id,
+            workflow_id: self.key.workflow_id.clone(),
+            archetype: Archetype::WORKFLOW,
+            attempt: AttemptId::new(),
+        }
+    }
+
+    /// The record after one more event.
+    fn record(&mut self) -> RunRecord {
+        RunRecord {
+            state: ExecutionState::Running,
+            status: ExecutionStatus::Running,
+            next_event_id: self.next_event_id + 1,
+            last_write_version: 1,
+            start_time: self.start_time,
+            create_request_id: ids::create_request_id(self.key.run_id),
+            info: self.payloads.next(STATE),
+            execution_state: Blob::default(),
+        }
+    }
+
+    fn node(&mut self, ids: Ids) -> NodeWrite {
+        NodeWrite {
+            branch: self.branch.clone(),
+            owner: self.key.clone(),
+            header: NodeHeader {
+                first_event_id: self.next_event_id,
+                event_count: 1,
+                transaction_id: ids.first,
+                previous_transaction_id: self.last_transaction,
+            },
+            events: self.payloads.next(EVENTS),
+        }
+    }
+
+    fn tasks(&mut self, ids: Ids) -> Vec<HistoryTask> {
+        let fire_time = Timestamp::from(SystemTime::now() + Duration::from_secs(60));
+        let task = |category, key, payload| HistoryTask { category, key, payload };
+        vec![
+            task(TaskCategory::TRANSFER, TaskKey::immediate(ids.first + 1), self.payloads.next(TRANSFER)),
+            task(
+                TaskCategory::TIMER,
+                TaskKey::scheduled(fire_time, ids.first + 2),
+                self.payloads.next(TIMER),
+            ),
+        ]
+    }
+
+    async fn create(&mut self) -> Result<()> {
+        let ids = self.ids().await?;
+        let create = CreateExecution {
+            scope: self.scope(ids),
+            mode: CreateMode::BrandNew,
+            snapshot: Snapshot {
+                run_id: self.key.run_id,
+                record: self.record(),
+                record_version: 1,
+                items: Vec::new(),
+                tasks: self.tasks(ids),
+            },
+            history: vec![self.node(ids)],
+        };
+        self.db.executions().create_execution(&self.cx, &create).await?;
+        self.committed(ids);
+        Ok(())
+    }
+
+    fn committed(&mut self, ids: Ids) {
+        self.version += 1;
+        self.next_event_id += 1;
+        self.last_transaction = ids.first;
+    }
+}
+
+impl Worker for Workflow {
+    async fn step(&mut self) -> Result<()> {
+        let ids = self.ids().await?;
+        let update = UpdateExecution {
+            scope: self.scope(ids),
+            mode: UpdateMode::UpdateCurrent,
+            mutation: Mutation {
+                run_id: self.key.run_id,
+                record: self.record(),
+                expected_version: self.version,
+                // One of a few that are pending, as activities come and go.
+                upsert_items: vec![Item {
+                    key: ItemKey::Activity(self.next_event_id % 4),
+                    value: self.payloads.next(ACTIVITY),
+                }],
+                delete_items: Vec::new(),
+                clear_buffered_events: false,
+                buffered_events: None,
+                tasks: self.tasks(ids),
+            },
+            new_run: None,
+            history: vec![self.node(ids)],
+        };
+        self.db.executions().update_execution(&self.cx, &update).await.context("a transition")?;
+        self.committed(ids);
+        Ok(())
+    }
+}

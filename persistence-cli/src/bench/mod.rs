@@ -1,0 +1,114 @@
+//! `persist bench`: how fast a database is on this machine, beside what its disk can do at most.
+
+mod engine;
+mod log;
+mod measure;
+mod report;
+
+use crate::output;
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use engine::Engine;
+use log::Log;
+use measure::{Measured, measure};
+use persistence::{Env, Persistence};
+use report::{Cell, Report};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// State transitions a second, with a plain log behind the same queue in the same rounds
+    Transitions(Transitions),
+}
+
+#[derive(Args, Debug)]
+struct Transitions {
+    /// Where to write: fjall:./data, memory:, ...
+    #[arg(long)]
+    url: String,
+    /// Numbers of concurrent writers, each with a workflow of its own
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,16,64", value_parser = clap::value_parser!(u16).range(1..))]
+    writers: Vec<u16>,
+    /// Number of shards to spread workflows over
+    #[arg(long, value_name = "N", default_value_t = crate::args::DEFAULT_SHARDS, value_parser = clap::value_parser!(u16).range(1..))]
+    shards: u16,
+    /// Seconds of each measurement, after a warm-up of a fifth of it
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = seconds)]
+    seconds: f64,
+    /// Rounds; the table shows medians
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// The directory of the plain log [default: beside the database, if that is a directory]
+    #[arg(long, value_name = "DIR")]
+    log: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(s) if (0.01..=3600.0).contains(&s) => Ok(s),
+        _ => Err("must be a number of seconds from 0.01 to 3600".to_owned()),
+    }
+}
+
+pub(crate) async fn run(args: &BenchArgs) -> Result<()> {
+    let What::Transitions(args) = &args.what;
+    let db = persistence::connect_with(&args.url, &Env::default()).await.context("cannot connect")?;
+    let measured = transitions(args, &db).await;
+    let closed = db.close().await;
+    let report = measured?;
+    closed.context("closing the database")?;
+    if args.json { output::json(&report.json()) } else { output::text(&report.table()) }
+}
+
+async fn transitions(args: &Transitions, db: &Arc<dyn Persistence>) -> Result<Report> {
+    let log_dir = log_dir(args, db.as_ref())?;
+    let time = Duration::from_secs_f64(args.seconds);
+    let mut engine = Engine::new(db.clone(), args.shards);
+    let mut report = Report::new(output::database(db.info()), args.shards, args.seconds);
+    for round in 0..args.rounds {
+        for &writers in &args.writers {
+            output::complain(&format!("round {} of {}: {writers} writers", round + 1, args.rounds));
+            // Turn and turn about, so that what the disk does meanwhile hits both.
+            let (log, store) = if round % 2 == 0 {
+                let log = plain_log(log_dir.as_deref(), writers, time).await?;
+                (log, engine.measure(writers, time).await?)
+            } else {
+                let store = engine.measure(writers, time).await?;
+                (plain_log(log_dir.as_deref(), writers, time).await?, store)
+            };
+            report.add(Cell { writers, log, store });
+        }
+    }
+    Ok(report)
+}
+
+async fn plain_log(dir: Option<&Path>, writers: u16, time: Duration) -> Result<Option<Measured>> {
+    let Some(dir) = dir else { return Ok(None) };
+    let log = Log::create(dir)?;
+    let appenders = (0..writers).map(|_| log.appender()).collect();
+    Ok(Some(measure(appenders, time).await?.0))
+}
+
+/// On the disk of the database, or the comparison would say nothing.
+fn log_dir(args: &Transitions, db: &dyn Persistence) -> Result<Option<PathBuf>> {
+    if let Some(dir) = &args.log {
+        if !dir.is_dir() {
+            bail!("{} is not a directory", dir.display());
+        }
+        return Ok(Some(dir.clone()));
+    }
+    let data = Path::new(&db.info().location);
+    let beside = data.is_dir().then(|| data.parent().map(Path::to_owned)).flatten();
+    Ok(beside.map(|dir| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir }))
+}

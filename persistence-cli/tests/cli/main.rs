@@ -1,0 +1,9 @@
+//! The `persist` binary, as a user runs it.
+
+// Helpers of tests are tests, too.
+#![allow(clippy::unwrap_used)]
+
+mod crash;
+mod replay;
+mod show;
+mod support;

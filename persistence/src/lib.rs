@@ -1,0 +1,142 @@
+//! One persistence contract, many databases: which one holds the bytes is a Cargo feature and a URL.
+//!
+//! ```
+//! use persistence::store::GetOrCreateShard;
+//! use persistence::{Blob, Context, ShardId};
+//!
+//! # #[cfg(feature = "memory")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> persistence::Result<()> {
+//! let db = persistence::connect("memory:").await?;
+//! let acquire = GetOrCreateShard {
+//!     shard_id: ShardId(1),
+//!     initial_range_id: 1,
+//!     initial_info: Blob::json(r#"{"owner": "me"}"#),
+//! };
+//! let shard = db.shards().get_or_create_shard(&Context::new(), &acquire).await?;
+//! assert_eq!(shard.range_id, 1);
+//! db.close().await
+//! # }
+//! # #[cfg(not(feature = "memory"))]
+//! # fn main() {}
+//! ```
+//!
+//! The traits, requests and errors are those of [`persistence_core`], all of it re-exported here; begin with
+//! [`Persistence`], the handle that gives the stores, and [`store`], what they do.
+//! `examples/engine_loop.rs` is a small engine: it owns a shard, commits transitions, and is fenced out.
+//!
+//! | URL | Cargo feature | what it is |
+//! |---|---|---|
+//! | `fjall:./data` | `fjall` (default) | an embedded database in a directory, for one process |
+//! | `memory:` | `memory` (default) | a new database in memory, gone when it is closed |
+//!
+//! A driver of one's own needs no change here:
+//!
+//! ```
+//! # #[cfg(feature = "memory")] {
+//! # use driver_memory as driver_foo;
+//! let registry = persistence::registry().with(driver_foo::connector());
+//! # let _ = registry;
+//! # }
+//! ```
+
+pub use persistence_core::*;
+
+use persistence_core::connect::Registry;
+use std::sync::Arc;
+
+/// Every driver that this crate can be built with: its scheme, and the feature that adds it.
+const DRIVERS: &[(&str, &str)] = &[("fjall", "fjall"), ("memory", "memory")];
+
+/// The schemes of the drivers that this crate was built with.
+#[must_use]
+pub fn registry() -> Registry {
+    let registry = Registry::new();
+    #[cfg(feature = "fjall")]
+    let registry = registry.with(driver_fjall::connector());
+    #[cfg(feature = "memory")]
+    let registry = registry.with(driver_memory::connector());
+    registry
+}
+
+/// Connects to the database that a URL names, with the system's clock and random ids.
+///
+/// Fails with `InvalidArgument` for a URL that no driver here understands, and says which Cargo feature would. No error
+/// shows a password.
+pub async fn connect(url: &str) -> Result<Arc<dyn Persistence>> {
+    connect_with(url, &Env::default()).await
+}
+
+/// The same with one's own clock and ids.
+pub async fn connect_with(url: &str, env: &Env) -> Result<Arc<dyn Persistence>> {
+    let registry = registry();
+    if let Some(scheme) = scheme(url).filter(|s| !registry.schemes().any(|known| known == s)) {
+        return Err(Error::invalid("url", unknown(&scheme, &registry)));
+    }
+    registry.connect(url, env).await
+}
+
+/// The scheme of a URL, if it has one. Only that part may be quoted in an error: the rest may hold a password.
+fn scheme(url: &str) -> Option<String> {
+    let (scheme, _) = url.split_once(':')?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let good = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(allowed);
+    good.then(|| scheme.to_ascii_lowercase())
+}
+
+fn unknown(scheme: &str, registry: &Registry) -> String {
+    let known: Vec<String> = registry.schemes().map(|s| format!("{s}:")).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let mut rule = format!("unknown scheme {scheme}:, this program knows {known}");
+    if let Some((_, feature)) = DRIVERS.iter().find(|(s, _)| *s == scheme) {
+        rule.push_str(&format!("; {scheme}: needs the Cargo feature \"{feature}\" of the crate persistence"));
+    } else {
+        let absent = DRIVERS.iter().filter(|(s, _)| !registry.schemes().any(|known| known == *s));
+        let absent: Vec<String> = absent.map(|(s, f)| format!("\"{f}\" ({s}:)")).collect();
+        if !absent.is_empty() {
+            rule.push_str(&format!("; Cargo features of the crate persistence add {}", absent.join(", ")));
+        }
+    }
+    rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_scheme_of_a_url_is_ever_quoted() {
+        assert_eq!(scheme("FJALL:./data").as_deref(), Some("fjall"));
+        assert_eq!(scheme("user:secret@host").as_deref(), Some("user"));
+        assert_eq!(scheme("./data"), None);
+        assert_eq!(scheme("pass word:x"), None);
+    }
+
+    #[test]
+    fn an_unknown_scheme_names_the_feature_that_would_add_it() {
+        let nothing = Registry::new();
+        assert_eq!(
+            unknown("fjall", &nothing),
+            "unknown scheme fjall:, this program knows none; fjall: needs the Cargo feature \"fjall\" of the crate persistence"
+        );
+        let other = unknown("redis", &nothing);
+        assert!(
+            other.ends_with("features of the crate persistence add \"fjall\" (fjall:), \"memory\" (memory:)"),
+            "{other}"
+        );
+        #[cfg(all(feature = "fjall", feature = "memory"))]
+        assert_eq!(
+            unknown("redis", &registry()),
+            "unknown scheme redis:, this program knows fjall:, memory:"
+        );
+    }
+
+    #[tokio::test]
+    async fn connecting_elsewhere_fails_before_anything_is_opened() {
+        let e = connect("postgres://me:secret@host/db").await.err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::InvalidArgument);
+        assert!(e.to_string().contains("unknown scheme postgres:"), "{e}");
+        assert!(!format!("{e:?}").contains("secret"));
+        assert_eq!(connect("no url").await.err().unwrap().kind(), ErrorKind::InvalidArgument);
+    }
+}
