@@ -123,7 +123,7 @@ impl Bucket {
     /// Writes to a queue that is owned with this range id and is not expired.
     async fn write_fenced(&self, cx: &Context, w: Fenced<'_>) -> Result<()> {
         let partition = keys::partition(w.key);
-        let mut seen: Option<Timestamp> = None;
+        let (mut seen, mut unknown_before): (Option<Timestamp>, bool) = (None, false);
         loop {
             let mut ops = w.ops.clone();
             ops.extend(match &w.row {
@@ -144,15 +144,17 @@ impl Bucket {
             let row = rows.into_iter().next().flatten();
             let stored = row.as_ref().map(read_guard).transpose()?;
             let live = stored.filter(|(_, expires_at)| !is_over(*expires_at, self.env.clock.now()));
-            if unknown {
-                return self.after_unknown(cx, &partition, &w, live.map(|(r, _)| r)).await;
-            }
+            unknown_before |= unknown;
             match live {
+                // Still ours, with another expiry than was looked at: no try was applied, or a repeat does no harm.
                 Some((range_id, expires_at)) if range_id == w.range_id && expires_at != seen => {
                     seen = expires_at
                 }
                 other => {
                     let stored = other.map(|(range_id, _)| range_id);
+                    if unknown_before {
+                        return self.after_unknown(cx, &partition, &w, stored).await;
+                    }
                     return Err(condition_failed(w.key, Some(w.range_id), stored));
                 }
             }
@@ -168,12 +170,21 @@ impl Bucket {
         stored: Option<RangeId>,
     ) -> Result<()> {
         let error = condition_failed(w.key, Some(w.range_id), stored);
-        match (w.attempt, &w.row) {
-            (Some((attempt, slot)), _) if self.is_ours(cx, partition, slot, attempt).await? => Ok(()),
-            // The queue is gone: this delete may have done it, and nothing remains to tell.
-            (None, NewRow::Delete) if stored.is_none() => Ok(()),
-            (Some(_), _) => Err(error),
-            (None, _) => Err(error.with_outcome(Outcome::MaybeApplied)),
+        let Some((attempt, slot)) = w.attempt else {
+            return match &w.row {
+                // The queue is gone: this delete may have done it, and nothing remains to tell.
+                NewRow::Delete if stored.is_none() => Ok(()),
+                _ => Err(error.with_outcome(Outcome::MaybeApplied)),
+            };
+        };
+        let ring = keys::row_attempts();
+        match self.remembered(cx, Table::TaskQueues, partition, &ring, slot).await? {
+            Some(a) if a.id == attempt => Ok(()),
+            // Overwritten by a later owner: whether this one came before it cannot be told.
+            Some(a) if matches!(slot, Slot::Version(v) if a.version > v) => {
+                Err(error.with_outcome(Outcome::MaybeApplied))
+            }
+            _ => Err(error),
         }
     }
 

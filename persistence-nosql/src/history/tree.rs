@@ -99,7 +99,14 @@ impl Bucket {
                 return Err(Error::not_found("history branch", base.branch_id.to_string()));
             }
             let reader = self.reader(cx, req.shard_id, &base, Level::Serial);
-            reader.check_fork_point(req.fork_event_id).await?;
+            if let Err(e) = reader.check_fork_point(req.fork_event_id).await {
+                // The nodes were read after the tree: a change in between, not the request, may be what is wrong.
+                let now = self.tree(cx, req.shard_id, base.tree_id).await?;
+                if now.version == tree.version && now.find(&base).is_some() {
+                    return Err(e);
+                }
+                continue;
+            }
             let part = Part {
                 table: Table::History,
                 partition: tree.partition.clone(),
@@ -109,7 +116,7 @@ impl Bucket {
             match self.settle(cx, &part.into()).await? {
                 Settled::Applied => return Ok(new.token()),
                 // Another fork or delete came first, or our own first try did: look again.
-                Settled::Refused { unknown: doubt, .. } => unknown = doubt,
+                Settled::Refused { unknown: doubt, .. } => unknown |= doubt,
             }
             if !tries.again().await {
                 return Err(Error::timeout("history.fork_history_branch"));

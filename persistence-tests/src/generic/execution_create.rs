@@ -296,11 +296,11 @@ crate::cases! {
         for other in &others {
             missing(other.load(run.run_id).await);
             missing(other.current().await);
-            // So the same run id may be used there.
-            let namesake = Snapshot { run_id: run.run_id, ..snapshot(t.run(), Running) };
-            other.send(&other.brand_new(&namesake)).await?;
-            assert_eq!(other.load(run.run_id).await?, created(&namesake));
         }
+        // A run's child rows are keyed by shard and run id, so the same run id may be used in another shard.
+        let namesake = Snapshot { run_id: run.run_id, ..snapshot(t.run(), Running) };
+        others[0].send(&others[0].brand_new(&namesake)).await?;
+        assert_eq!(others[0].load(run.run_id).await?, created(&namesake));
         missing(w.load(t.run()).await);
         assert_eq!(w.load(run.run_id).await?, created(&run));
     }
