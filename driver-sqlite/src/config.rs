@@ -37,7 +37,12 @@ impl Builder {
 
     /// A database in memory that lives as long as its handle.
     pub fn memory() -> Self {
-        Builder { path: None, readers: 8, busy_timeout: Duration::from_secs(5), synchronous: Synchronous::Full }
+        Builder {
+            path: None,
+            readers: 8,
+            busy_timeout: Duration::from_secs(5),
+            synchronous: Synchronous::Full,
+        }
     }
 
     /// The most connections that read at once; at least 1.
@@ -81,7 +86,8 @@ impl Builder {
                     }
                 }
                 other => {
-                    let rule = format!("unknown option {other}; there are readers, busy_timeout_ms, synchronous");
+                    let rule =
+                        format!("unknown option {other}; there are readers, busy_timeout_ms, synchronous");
                     return Err(Error::invalid("url", rule));
                 }
             }

@@ -19,7 +19,10 @@ pub(crate) struct Connection {
     pub(crate) in_transaction: bool,
 }
 
-fn bind(mut query: Query<'static, Sqlite, SqliteArguments>, args: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
+fn bind(
+    mut query: Query<'static, Sqlite, SqliteArguments>,
+    args: Vec<Value>,
+) -> Query<'static, Sqlite, SqliteArguments> {
     for arg in args {
         query = match arg {
             Value::Int(v) => query.bind(v),
@@ -36,9 +39,9 @@ fn read(row: &SqliteRow, i: usize, kind: Kind) -> Result<Value, sqlx::Error> {
     Ok(match kind {
         Kind::Int => row.try_get_unchecked::<Option<i64>, _>(i)?.map_or(Value::Null(kind), Value::Int),
         Kind::Text => row.try_get_unchecked::<Option<String>, _>(i)?.map_or(Value::Null(kind), Value::Text),
-        Kind::Bytes => {
-            row.try_get_unchecked::<Option<Vec<u8>>, _>(i)?.map_or(Value::Null(kind), |v| Value::Bytes(v.into()))
-        }
+        Kind::Bytes => row
+            .try_get_unchecked::<Option<Vec<u8>>, _>(i)?
+            .map_or(Value::Null(kind), |v| Value::Bytes(v.into())),
         Kind::Uuid => {
             let bytes = row.try_get_unchecked::<Option<Vec<u8>>, _>(i)?;
             let uuid = bytes.and_then(|b| Uuid::from_slice(&b).ok());

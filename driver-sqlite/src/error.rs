@@ -12,7 +12,9 @@ pub(crate) fn classify(operation: &'static str, location: &str, e: sqlx::Error) 
         _ => None,
     };
     let Some(code) = code else {
-        return Error::unavailable(operation, "the connection failed").with_outcome(Outcome::NotApplied).with_source(e);
+        return Error::unavailable(operation, "the connection failed")
+            .with_outcome(Outcome::NotApplied)
+            .with_source(e);
     };
     of_code(operation, location, code, e)
 }
@@ -29,7 +31,9 @@ fn of_code(operation: &'static str, location: &str, code: u32, e: sqlx::Error) -
         (_, 8) => Error::unavailable(operation, "the database is read-only")
             .with_outcome(Outcome::NotApplied)
             .with_source(e),
-        (_, 10) => Error::unavailable(operation, "the disk failed").with_outcome(Outcome::NotApplied).with_source(e),
+        (_, 10) => {
+            Error::unavailable(operation, "the disk failed").with_outcome(Outcome::NotApplied).with_source(e)
+        }
         (_, 11 | 26) => Error::corrupted(location, "not a database, or a damaged one").with_source(e),
         (_, 13) => exhausted("disk", location).with_source(e),
         (_, 14) => Error::unavailable(operation, "the file cannot be opened")
@@ -43,5 +47,9 @@ fn of_code(operation: &'static str, location: &str, code: u32, e: sqlx::Error) -
 }
 
 fn exhausted(cause: &str, scope: &str) -> Error {
-    Error::new(Detail::ResourceExhausted { cause: cause.to_owned(), scope: scope.to_owned(), retry_after: None })
+    Error::new(Detail::ResourceExhausted {
+        cause: cause.to_owned(),
+        scope: scope.to_owned(),
+        retry_after: None,
+    })
 }

@@ -80,7 +80,9 @@ impl Persistence for Sql {
         self.bucket.gate.drained().await;
         let bucket = Arc::clone(&self.bucket);
         let stop = move || bucket.writer.iter().for_each(GroupCommitter::close);
-        tokio::task::spawn_blocking(stop).await.map_err(|_| Error::unavailable("close", "the writer panicked"))?;
+        tokio::task::spawn_blocking(stop)
+            .await
+            .map_err(|_| Error::unavailable("close", "the writer panicked"))?;
         self.bucket.driver.close().await
     }
 }

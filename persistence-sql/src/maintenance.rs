@@ -74,10 +74,12 @@ impl Bucket {
         query.position::<()>(req.token.as_ref())?;
         let now = Value::Int(self.env.clock.now().0);
         let mut done = Swept::default();
-        let (queues, more_queues) = self.delete_expired(cx, EXPIRED_QUEUES, DELETE_EXPIRED_QUEUE, &now, left).await?;
+        let (queues, more_queues) =
+            self.delete_expired(cx, EXPIRED_QUEUES, DELETE_EXPIRED_QUEUE, &now, left).await?;
         done.task_queues_deleted = queues;
         let left = left - i64::try_from(queues).unwrap_or(left);
-        let (tasks, more_tasks) = self.delete_expired(cx, EXPIRED_TASKS, DELETE_EXPIRED_TASK, &now, left).await?;
+        let (tasks, more_tasks) =
+            self.delete_expired(cx, EXPIRED_TASKS, DELETE_EXPIRED_TASK, &now, left).await?;
         done.tasks_deleted = tasks;
         if more_queues || more_tasks {
             // What was deleted is found no more, so every call begins at the beginning.
@@ -99,7 +101,8 @@ impl Bucket {
         let width = if select == EXPIRED_QUEUES { 3 } else { 6 };
         let (left, now) = (usize::try_from(left).unwrap_or(0), now.clone());
         let limit = Value::Int(i64::try_from(left).unwrap_or(i64::MAX).saturating_add(1));
-        let mut rows = self.query(cx, "expired rows", select, vec![now.clone(), limit], &KEY[..width]).await?;
+        let mut rows =
+            self.query(cx, "expired rows", select, vec![now.clone(), limit], &KEY[..width]).await?;
         let more = rows.len() > left;
         rows.truncate(left);
         let keys = rows.into_iter().map(|r| key(r, width)).collect::<Result<Vec<_>>>()?;

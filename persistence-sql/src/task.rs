@@ -6,9 +6,7 @@ use crate::core::codec::{decode, encode};
 use crate::core::page::QueryId;
 use crate::core::store::*;
 use crate::core::validate;
-use crate::core::{
-    AttemptId, Blob, Context, Error, NamespaceId, Outcome, Page, RangeId, Result, Timestamp,
-};
+use crate::core::{AttemptId, Blob, Context, Error, NamespaceId, Outcome, Page, RangeId, Result, Timestamp};
 use crate::tables::{TASK_QUEUES, TASKS};
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value};
@@ -36,16 +34,8 @@ const LIST_AFTER: &str = "\
      ORDER BY namespace_id, name, task_type
      LIMIT ?";
 
-const COLUMNS: &[Kind] = &[
-    Kind::Uuid,
-    Kind::Text,
-    Kind::Int,
-    Kind::Int,
-    Kind::Bytes,
-    Kind::Int,
-    Kind::Uuid,
-    Kind::Text,
-];
+const COLUMNS: &[Kind] =
+    &[Kind::Uuid, Kind::Text, Kind::Int, Kind::Int, Kind::Bytes, Kind::Int, Kind::Uuid, Kind::Text];
 
 const SELECT_TASKS: &str = "\
     SELECT pass, task_id, payload, expires_at
@@ -237,7 +227,9 @@ impl Bucket {
         let query = QueryId::new("task.get_tasks", &(&req.key, req.subqueue, req.min, req.max));
         let after: Option<TaskPosition> = query.position(req.page.token.as_ref())?;
         let from = match after {
-            Some(TaskPosition { pass, task_id: i64::MAX }) => TaskPosition { pass: pass + 1, task_id: i64::MIN },
+            Some(TaskPosition { pass, task_id: i64::MAX }) => {
+                TaskPosition { pass: pass + 1, task_id: i64::MIN }
+            }
             Some(p) => TaskPosition { task_id: p.task_id + 1, ..p },
             None => req.min,
         };
@@ -303,7 +295,8 @@ impl Bucket {
         };
         args.extend(tail);
         let rows = self.query(cx, "task_queues", sql, args, COLUMNS).await?;
-        let found = rows.into_iter().map(|mut r| read(&mut r).map(|s| s.queue)).collect::<Result<Vec<_>>>()?;
+        let found =
+            rows.into_iter().map(|mut r| read(&mut r).map(|s| s.queue)).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(found, size, |last| query.token(&last.key)))
     }
 }
@@ -383,7 +376,11 @@ impl TaskStore for Sql {
         self.bucket.read_tasks(cx, req).await
     }
 
-    async fn complete_tasks_less_than(&self, cx: &Context, req: &CompleteTasksLessThan) -> Result<Option<u64>> {
+    async fn complete_tasks_less_than(
+        &self,
+        cx: &Context,
+        req: &CompleteTasksLessThan,
+    ) -> Result<Option<u64>> {
         validate::task_queue(&req.key)?;
         validate::subqueue(req.subqueue)?;
         if req.limit == Some(0) {

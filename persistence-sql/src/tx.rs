@@ -46,7 +46,8 @@ impl Tx {
     /// Deletes rows by key.
     pub(crate) async fn delete(&mut self, table: &TableDef, keys: Vec<Vec<Value>>) -> Result<()> {
         for chunk in chunks(keys, self.dialect.max_parameters / table.key.len()) {
-            let sql = format!("DELETE FROM {} WHERE {}", table.name, self.dialect.key_in(table.key, chunk.len()));
+            let sql =
+                format!("DELETE FROM {} WHERE {}", table.name, self.dialect.key_in(table.key, chunk.len()));
             self.execute(&sql, chunk.into_iter().flatten().collect()).await?;
         }
         Ok(())

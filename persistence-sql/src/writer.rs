@@ -58,7 +58,9 @@ impl<T: Send + 'static> AnyJob for Job<T> {
             (_, Some(Err(e))) => Err(e),
             (Ok(()), Some(Ok(done))) => Ok(done),
             (Err(e), _) => Err(e),
-            (Ok(()), None) => Err(Error::unavailable("write", "it was not run").with_outcome(Outcome::NotApplied)),
+            (Ok(()), None) => {
+                Err(Error::unavailable("write", "it was not run").with_outcome(Outcome::NotApplied))
+            }
         };
         // Whoever no longer waits has dropped the wait.
         let _ = reply.send(result);

@@ -134,7 +134,8 @@ impl SqlConnection for FaultyConnection {
             }
             Some(Fault::Late) => {
                 self.give_up().await?;
-                let deliver = Box::new(|| Box::pin(async { false }) as futures_util::future::BoxFuture<'_, bool>);
+                let deliver =
+                    Box::new(|| Box::pin(async { false }) as futures_util::future::BoxFuture<'_, bool>);
                 self.faults.hold(Held { partitions: Vec::new(), auto: false, deliver });
                 Err(Error::unavailable("commit", "injected: the request is still on its way"))
             }

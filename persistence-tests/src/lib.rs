@@ -60,6 +60,7 @@ pub mod race;
 pub mod report;
 pub mod runner;
 pub mod space;
+pub mod sql;
 mod sql_harness;
 mod trials;
 

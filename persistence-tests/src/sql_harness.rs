@@ -5,6 +5,7 @@ use crate::faulty_sql::FaultySql;
 use crate::fixture::Opener;
 use crate::harness::{Harness, Scene, SetUp, Suite, fault_cases, with_again};
 use crate::report::Waiver;
+use crate::sql::{self, SqlFixture};
 use crate::{Fixture, Isolation, Space, generic};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -23,8 +24,8 @@ const WRITE_FAULTS: f64 = 0.25;
 
 type Provider = Box<dyn Fn(Space) -> BoxFuture<'static, Result<Arc<dyn SqlDriver>>> + Send + Sync>;
 
-/// A driver on the SQL bucket under the suite: every store (`generic`), and the writes of those once more under random faults
-/// (`faults`).
+/// A driver on the SQL bucket under the suite: the driver contract alone (`sql`), every store on top of it (`generic`), and the
+/// writes of those once more under random faults (`faults`).
 pub struct SqlHarness {
     driver: String,
     waivers: Vec<Waiver>,
@@ -73,6 +74,7 @@ impl Harness for SqlHarness {
     fn suites(self: Arc<Self>) -> Vec<Suite> {
         let setup = |faults| SqlSetUp { databases: self.databases.clone(), faults };
         vec![
+            Suite::new("sql", sql::cases(), setup(false)),
             Suite::new("generic", generic::cases(), setup(false)),
             Suite::new("faults", fault_cases(), setup(true)),
         ]
@@ -123,9 +125,8 @@ struct SqlSetUp {
     faults: bool,
 }
 
-#[async_trait]
-impl SetUp<Fixture> for SqlSetUp {
-    async fn set_up(&self, scene: Scene) -> Result<Fixture> {
+impl SqlSetUp {
+    async fn place(&self, scene: &Scene) -> Result<Place> {
         let databases = self.databases.clone();
         let (space, permit) = match scene.isolation {
             Isolation::Shared => (databases.shared().await?.0.clone(), None),
@@ -137,21 +138,32 @@ impl SetUp<Fixture> for SqlSetUp {
         };
         let _ = scene.space.set(space.clone());
         let faults = if self.faults { Faults::random(scene.seed, WRITE_FAULTS, 0.0) } else { Faults::none() };
-        let faults = Arc::new(faults);
-        let place = Place {
-            databases,
-            space: space.clone(),
-            faults: faults.clone(),
-            random: self.faults,
-            open: Mutex::default(),
-            _permit: permit,
-        };
-        Fixture::open(Arc::new(place), space, faults, scene.names, scene.seed).await
+        let (faults, random) = (Arc::new(faults), self.faults);
+        Ok(Place { databases, space, faults, random, open: Mutex::default(), _permit: permit })
+    }
+}
+
+#[async_trait]
+impl SetUp<Fixture> for SqlSetUp {
+    async fn set_up(&self, scene: Scene) -> Result<Fixture> {
+        let place = Arc::new(self.place(&scene).await?);
+        let (space, faults) = (place.space.clone(), place.faults.clone());
+        Fixture::open(place, space, faults, scene.names, scene.seed).await
+    }
+}
+
+#[async_trait]
+impl SetUp<SqlFixture> for SqlSetUp {
+    async fn set_up(&self, scene: Scene) -> Result<SqlFixture> {
+        let place = self.place(&scene).await?;
+        let driver = place.driver().await?;
+        SqlFixture::upgrade(&*driver).await?;
+        Ok(SqlFixture::new(driver, Arc::new(place), scene))
     }
 }
 
 /// Where the database of one case is, and the driver on it.
-struct Place {
+pub(crate) struct Place {
     databases: Arc<Databases>,
     space: Space,
     faults: Arc<Faults>,
@@ -162,13 +174,19 @@ struct Place {
 }
 
 impl Place {
-    async fn driver(&self) -> Result<Arc<dyn SqlDriver>> {
+    pub(crate) async fn driver(&self) -> Result<Arc<dyn SqlDriver>> {
         if self.space.isolation() == Isolation::Shared {
             return Ok(Arc::new(Lent(self.databases.shared().await?.1.clone())));
         }
         let driver = (self.databases.provider)(self.space.clone()).await?;
         *lock(&self.open) = Some(driver.clone());
         Ok(driver)
+    }
+
+    /// A database of its own on which nothing was set up, and what keeps it.
+    pub(crate) async fn bare(&self) -> Result<(Space, Arc<dyn SqlDriver>)> {
+        let space = Space::new(Isolation::Own);
+        Ok((space.clone(), (self.databases.provider)(space).await?))
     }
 
     async fn handle(&self, driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persistence>> {

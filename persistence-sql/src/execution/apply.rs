@@ -3,12 +3,14 @@
 use super::rows::{Writes, current_key, run_key};
 use crate::attempts::{REMEMBERED, answer};
 use crate::bucket::{Bucket, Tried, work};
+use crate::core::Archetype;
 use crate::core::codec::decode;
 use crate::core::error::RunCondition;
 use crate::core::store::*;
 use crate::core::transition::*;
-use crate::core::{Context, Error, ErrorKind, NamespaceId, Outcome, RangeId, Result, RunId, ShardId, Timestamp};
-use crate::core::Archetype;
+use crate::core::{
+    Context, Error, ErrorKind, NamespaceId, Outcome, RangeId, Result, RunId, ShardId, Timestamp,
+};
 use crate::shard::fence;
 use crate::tables::*;
 use crate::tx::Tx;
@@ -118,7 +120,8 @@ async fn transact(
 async fn look(tx: &mut Tx, shard_id: ShardId, plans: &[TransitionPlan]) -> Result<Looked> {
     let fenced = plans.iter().any(|p| p.fence.is_some());
     let range_id = if fenced { fence(tx, shard_id).await? } else { None };
-    let currents: BTreeSet<&CurrentKey> = plans.iter().filter_map(|p| p.current.as_ref().map(|c| &c.key)).collect();
+    let currents: BTreeSet<&CurrentKey> =
+        plans.iter().filter_map(|p| p.current.as_ref().map(|c| &c.key)).collect();
     let runs: BTreeSet<&RunKey> = plans.iter().flat_map(|p| p.runs.iter().map(|r| &r.key)).collect();
     let mut looked = Looked { range_id, current: Vec::new(), runs: Vec::new() };
     let lock = tx.dialect.for_update;

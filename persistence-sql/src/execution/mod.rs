@@ -101,7 +101,11 @@ impl ExecutionStore for Sql {
         self.bucket.gate.run(async move { bucket.complete_task(&cx, &req).await }).await
     }
 
-    async fn range_complete_history_tasks(&self, cx: &Context, req: &RangeCompleteHistoryTasks) -> Result<()> {
+    async fn range_complete_history_tasks(
+        &self,
+        cx: &Context,
+        req: &RangeCompleteHistoryTasks,
+    ) -> Result<()> {
         validate::shard(req.shard_id)?;
         validate::task_range(req.category, req.min, req.max)?;
         let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());

@@ -83,7 +83,11 @@ impl Bucket {
         Ok(MutableState { record, record_version, items, buffered_events })
     }
 
-    pub(super) async fn load_current(&self, cx: &Context, req: &GetCurrentExecution) -> Result<CurrentRecord> {
+    pub(super) async fn load_current(
+        &self,
+        cx: &Context,
+        req: &GetCurrentExecution,
+    ) -> Result<CurrentRecord> {
         let args = current_key(req.shard_id, &req.key);
         let rows = self.query(cx, "current_executions", CURRENT, args, &[Kind::Bytes]).await?;
         let Some(mut row) = rows.into_iter().next() else {
@@ -94,7 +98,11 @@ impl Bucket {
         Ok(current)
     }
 
-    pub(super) async fn list_runs(&self, cx: &Context, req: &ListExecutions) -> Result<Page<ListedExecution>> {
+    pub(super) async fn list_runs(
+        &self,
+        cx: &Context,
+        req: &ListExecutions,
+    ) -> Result<Page<ListedExecution>> {
         let size = req.page.checked_size()?;
         let query = QueryId::new("execution.list_executions", &req.shard_id);
         let limit = Value::Int(i64::from(req.page.size) + 1);

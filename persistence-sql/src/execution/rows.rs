@@ -136,8 +136,14 @@ impl Writes {
         }
         if let Some(batch) = &w.append_buffered {
             let number = w.record_version;
-            let row =
-                vec![shard.0.into(), run.run_id.0.into(), BUFFERED.into(), number.into(), "".into(), encode(batch).into()];
+            let row = vec![
+                shard.0.into(),
+                run.run_id.0.into(),
+                BUFFERED.into(),
+                number.into(),
+                "".into(),
+                encode(batch).into(),
+            ];
             self.put_items.push(row);
         }
     }

@@ -39,12 +39,14 @@ fn key(k: TaskKey) -> [Value; 2] {
 }
 
 impl Bucket {
-    pub(super) async fn history_tasks(&self, cx: &Context, req: &GetHistoryTasks) -> Result<Page<HistoryTask>> {
+    pub(super) async fn history_tasks(
+        &self,
+        cx: &Context,
+        req: &GetHistoryTasks,
+    ) -> Result<Page<HistoryTask>> {
         let size = req.page.checked_size()?;
-        let query = QueryId::new(
-            "execution.get_history_tasks",
-            &(req.shard_id, req.category.id, req.min, req.max),
-        );
+        let query =
+            QueryId::new("execution.get_history_tasks", &(req.shard_id, req.category.id, req.min, req.max));
         let after: Option<TaskKey> = query.position(req.page.token.as_ref())?;
         let sql = if after.is_some() { SELECT_AFTER } else { SELECT };
         let mut args = vec![req.shard_id.0.into(), req.category.id.into()];
@@ -52,7 +54,9 @@ impl Bucket {
         args.extend(key(req.max));
         args.push(Value::Int(i64::from(req.page.size) + 1));
         let mut tasks = Vec::new();
-        for mut row in self.query(cx, "history_tasks", sql, args, &[Kind::Int, Kind::Int, Kind::Bytes]).await? {
+        for mut row in
+            self.query(cx, "history_tasks", sql, args, &[Kind::Int, Kind::Int, Kind::Bytes]).await?
+        {
             let key = TaskKey { fire_time: Timestamp(row.int()?), task_id: row.int()? };
             let payload: Blob = decode("history task", &row.bytes()?)?;
             payload.verify("history task")?;

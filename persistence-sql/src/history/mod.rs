@@ -87,7 +87,11 @@ impl HistoryStore for Sql {
         Ok(tree.into_iter().map(|b| b.listed).collect())
     }
 
-    async fn list_history_branches(&self, cx: &Context, req: &ListHistoryBranches) -> Result<Page<HistoryBranch>> {
+    async fn list_history_branches(
+        &self,
+        cx: &Context,
+        req: &ListHistoryBranches,
+    ) -> Result<Page<HistoryBranch>> {
         let _inside = self.bucket.gate.enter()?;
         self.bucket.list_branches(cx, &req.page).await
     }

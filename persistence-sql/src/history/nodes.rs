@@ -81,11 +81,8 @@ impl NodeSource for Nodes<'_> {
                 (-n.header.transaction_id).into(),
             ]
         };
-        let columns = [
-            ("first_event_id", Kind::Int),
-            ("negated_transaction_id", Kind::Int),
-            ("events", Kind::Bytes),
-        ];
+        let columns =
+            [("first_event_id", Kind::Int), ("negated_transaction_id", Kind::Int), ("events", Kind::Bytes)];
         let mut tx = self.bucket.connection(self.cx).await?;
         let mut found: HashMap<(i64, i64), Blob> = HashMap::new();
         for mut row in tx.select(&NODES, &columns, nodes.iter().map(key).collect(), "").await? {

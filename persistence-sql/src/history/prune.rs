@@ -39,8 +39,7 @@ impl Bucket {
                     let Some(doomed) = all.iter().find(|b| b.branch_id == branch.branch_id) else {
                         return Ok(false);
                     };
-                    let key =
-                        vec![shard_id.0.into(), doomed.tree_id.0.into(), doomed.branch_id.0.into()];
+                    let key = vec![shard_id.0.into(), doomed.tree_id.0.into(), doomed.branch_id.0.into()];
                     tx.delete(&TREES, vec![key]).await?;
                     for d in plan_delete(doomed, &all) {
                         rows::delete_from(tx, shard_id, doomed.tree_id, &d).await?;

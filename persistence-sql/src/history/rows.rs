@@ -36,7 +36,12 @@ pub(crate) fn node(shard_id: ShardId, node: &NodeStep, now: Timestamp) -> Vec<Va
 }
 
 /// The row of a branch that has no tail yet.
-pub(crate) fn branch(shard_id: ShardId, branch: &Branch, owner: &RunKey, created_at: Timestamp) -> Vec<Value> {
+pub(crate) fn branch(
+    shard_id: ShardId,
+    branch: &Branch,
+    owner: &RunKey,
+    created_at: Timestamp,
+) -> Vec<Value> {
     vec![
         shard_id.0.into(),
         branch.tree_id.0.into(),
@@ -73,7 +78,12 @@ pub(super) async fn delete_from(tx: &mut Tx, shard_id: ShardId, tree: TreeId, d:
 }
 
 /// Deletes nodes.
-pub(super) async fn delete_nodes(tx: &mut Tx, shard_id: ShardId, tree: TreeId, nodes: &[Located]) -> Result<()> {
+pub(super) async fn delete_nodes(
+    tx: &mut Tx,
+    shard_id: ShardId,
+    tree: TreeId,
+    nodes: &[Located],
+) -> Result<()> {
     let key = |n: &Located| {
         vec![
             shard_id.0.into(),

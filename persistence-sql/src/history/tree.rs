@@ -5,7 +5,9 @@ use crate::core::codec::decode;
 use crate::core::history::Branch;
 use crate::core::page::QueryId;
 use crate::core::store::*;
-use crate::core::{BranchId, BranchToken, Context, Error, Page, PageRequest, Result, ShardId, Timestamp, TreeId};
+use crate::core::{
+    BranchId, BranchToken, Context, Error, Page, PageRequest, Result, ShardId, Timestamp, TreeId,
+};
 use crate::tables::TREES;
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value};
@@ -42,13 +44,17 @@ pub(crate) struct Stored {
 fn read(row: &mut SqlRow) -> Result<Stored> {
     let shard_id = ShardId(i32::try_from(row.int()?).unwrap_or(0));
     let (branch, owner): (Branch, RunKey) = decode("history branch", &row.bytes()?)?;
-    let listed =
-        HistoryBranch { shard_id, branch: branch.token(), owner, created_at: Timestamp(row.int()?) };
+    let listed = HistoryBranch { shard_id, branch: branch.token(), owner, created_at: Timestamp(row.int()?) };
     Ok(Stored { branch, listed, tail_end: row.opt_int()? })
 }
 
 /// The branches of a tree, locked as `lock` says.
-pub(crate) async fn branches(tx: &mut Tx, shard_id: ShardId, tree: TreeId, lock: &str) -> Result<Vec<Stored>> {
+pub(crate) async fn branches(
+    tx: &mut Tx,
+    shard_id: ShardId,
+    tree: TreeId,
+    lock: &str,
+) -> Result<Vec<Stored>> {
     let sql = format!("{OF_TREE}{lock}");
     let args = vec![shard_id.0.into(), tree.0.into()];
     let rows = tx.query("history_trees", &sql, args, COLUMNS).await?;
@@ -100,7 +106,8 @@ impl Bucket {
         base: &Branch,
         new: &Branch,
     ) -> Result<()> {
-        let has = |tree: &[Stored], branch: &Branch| tree.iter().any(|b| b.branch.branch_id == branch.branch_id);
+        let has =
+            |tree: &[Stored], branch: &Branch| tree.iter().any(|b| b.branch.branch_id == branch.branch_id);
         let known = branches(&mut self.connection(cx).await?, req.shard_id, base.tree_id, "").await?;
         if has(&known, new) || !has(&known, base) {
             return Ok(());
@@ -113,7 +120,11 @@ impl Bucket {
         if has(&now, base) { Err(e) } else { Ok(()) }
     }
 
-    pub(super) async fn list_branches(&self, cx: &Context, page: &PageRequest) -> Result<Page<HistoryBranch>> {
+    pub(super) async fn list_branches(
+        &self,
+        cx: &Context,
+        page: &PageRequest,
+    ) -> Result<Page<HistoryBranch>> {
         let found = self.all_branches(cx, page).await?;
         let items = found.items.into_iter().map(|b| b.listed).collect();
         Ok(Page { items, next: found.next })
@@ -131,6 +142,8 @@ impl Bucket {
         };
         let rows = self.query(cx, "history_trees", sql, args, COLUMNS).await?;
         let found = rows.into_iter().map(|mut r| read(&mut r)).collect::<Result<Vec<_>>>()?;
-        Ok(Page::cut(found, size, |b| query.token(&(b.listed.shard_id, b.branch.tree_id, b.branch.branch_id))))
+        Ok(Page::cut(found, size, |b| {
+            query.token(&(b.listed.shard_id, b.branch.tree_id, b.branch.branch_id))
+        }))
     }
 }
