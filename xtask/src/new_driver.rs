@@ -27,6 +27,7 @@ enum Kind {
 
 /// The files of a NoSQL driver called acme. They are Rust as it stands, so that the name is all there is to replace.
 const NOSQL: &[(&str, &str)] = &[
+    ("src/connect.rs", include_str!("../templates/nosql/src/connect.rs")),
     ("src/lib.rs", include_str!("../templates/nosql/src/lib.rs")),
     ("src/store.rs", include_str!("../templates/nosql/src/store.rs")),
     ("tests/conformance.rs", include_str!("../templates/nosql/tests/conformance.rs")),

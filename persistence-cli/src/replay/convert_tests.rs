@@ -129,6 +129,14 @@ fn a_timer_id_may_be_used_again() {
 }
 
 #[test]
+fn a_timer_for_all_eternity_still_fires_within_reach() {
+    let start = ("TimerStarted", json!({"timerId": "t", "startToFireTimeout": "99999999999999h"}));
+    let c = after_first_task(&[start]).unwrap();
+    let fires = c.transitions[1..].iter().flat_map(|t| &t.tasks).map(|t| t.fire_time).max();
+    assert!(fires.is_some_and(|t| t < Timestamp::MAX));
+}
+
+#[test]
 fn other_items_are_pending_until_answered() {
     let pairs = [
         ("StartChildWorkflowExecutionInitiated", "StartChildWorkflowExecutionFailed", ItemKey::Child(5)),

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How long a closed run is kept: exports do not say.
 const RETENTION: Duration = Duration::from_hours(72);
 
+/// The last time that a timer task may have, 9999-12-31T23:59:59.999Z: no range of tasks reaches the very last one there is.
+const LAST: Timestamp = Timestamp(253_402_300_799_999);
+
 /// A task without its id, which the shard gives when it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Task {
@@ -54,7 +57,7 @@ impl Tasks {
     /// A timer task, if there is a time after which it fires.
     fn timer(&mut self, kind: &str, event: &Event<'_>, after: Option<Duration>, more: Value) {
         if let Some(after) = after {
-            let fire = event.time.after(after).max(Timestamp::EPOCH);
+            let fire = event.time.after(after).clamp(Timestamp::EPOCH, LAST);
             self.add(TaskCategory::TIMER, fire, kind, event, more);
         }
     }
