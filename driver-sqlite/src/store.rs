@@ -4,7 +4,7 @@ use crate::config::Builder;
 use crate::connection::Connection;
 use crate::dialect::SQLITE;
 use crate::error::classify;
-use crate::migrate;
+use crate::migrate::MIGRATIONS;
 use async_trait::async_trait;
 use persistence_sql::core::connect::Connector;
 use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Persistence, Result};
@@ -69,12 +69,12 @@ impl SqlDriver for Sqlite {
         let inner = acquired
             .unwrap_or(Err(sqlx::Error::PoolTimedOut))
             .map_err(|e| classify("acquire", &location, e))?;
-        Ok(Box::new(Connection { inner: Some(inner), location, clean: true, in_transaction: false }))
+        Ok(Box::new(Connection::new(inner, location)))
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
         let mut conn = self.acquire(&Context::new()).await?;
-        migrate::schema(&mut *conn, op).await
+        MIGRATIONS.run(&mut *conn, op).await
     }
 
     async fn close(&self) -> Result<()> {
