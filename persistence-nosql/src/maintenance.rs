@@ -141,7 +141,11 @@ impl Bucket {
             checks: vec![check(key.clone(), Condition::Guard(row.guard.clone()))],
             ops: vec![Op::Delete { key: key.clone() }],
         });
-        Ok(matches!(self.settle(cx, &write).await?, Settled::Applied))
+        Ok(match self.settle(cx, &write).await? {
+            Settled::Applied => true,
+            // A first try without an answer may have deleted it.
+            Settled::Refused { rows, unknown } => unknown && rows.iter().all(Option::is_none),
+        })
     }
 }
 

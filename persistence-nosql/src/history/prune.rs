@@ -78,7 +78,11 @@ impl Bucket {
         if tree.find(branch).is_none() {
             return Ok(0);
         }
-        let range = keys::history::headers(branch.branch_id, tail.end.max(branch.begin()), i64::MAX);
+        // What a fork shares, it needs, wherever the tail is.
+        let ancestors = tree.branches.iter().flat_map(|b| &b.branch.ancestors);
+        let shared = ancestors.filter(|a| a.branch_id == branch.branch_id).map(|a| a.end).max();
+        let begin = tail.end.max(branch.begin()).max(shared.unwrap_or(0));
+        let range = keys::history::headers(branch.branch_id, begin, i64::MAX);
         let stored =
             self.rows(cx, Table::History, &tree.partition, &range, usize::MAX, Level::Serial).await?;
         let mut doomed = Vec::new();

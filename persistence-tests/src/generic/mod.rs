@@ -2,13 +2,22 @@
 
 use crate::{Case, Fixture};
 
+mod apply;
 mod blobs;
 mod crawl;
 mod execution_create;
+mod execution_delete;
+mod execution_limits;
+mod execution_list;
+mod execution_race;
 mod execution_resolve;
 mod execution_update;
 mod history;
+mod history_task;
+mod maintenance;
+mod queue;
 mod shard;
+mod task;
 
 /// Every generic case.
 pub fn cases() -> Vec<Case<Fixture>> {
@@ -17,7 +26,16 @@ pub fn cases() -> Vec<Case<Fixture>> {
         execution_create::cases,
         execution_update::cases,
         execution_resolve::cases,
+        execution_delete::cases,
+        execution_limits::cases,
+        execution_list::cases,
+        execution_race::cases,
+        history_task::cases,
+        apply::cases,
         history::cases,
+        task::cases,
+        queue::cases,
+        maintenance::cases,
     ];
     modules.into_iter().flat_map(|list| list()).collect()
 }

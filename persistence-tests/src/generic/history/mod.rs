@@ -19,6 +19,8 @@ use crate::{Case, Fixture};
 use persistence_core::store::{HistoryBatch, NodeHeader};
 use persistence_core::{BranchToken, Result};
 
+pub(super) use unknown::UNKNOWN;
+
 /// The cases of all files.
 pub(super) fn cases() -> Vec<Case<Fixture>> {
     let files = [
@@ -42,7 +44,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
 const END: i64 = i64::MAX;
 
 /// Appends nodes, one after the other.
-async fn fill(t: &Fixture, tree: &Tree, branch: &BranchToken, nodes: &[Node]) -> Result<()> {
+pub(super) async fn fill(t: &Fixture, tree: &Tree, branch: &BranchToken, nodes: &[Node]) -> Result<()> {
     for n in nodes {
         t.p.history().append_history_node(&t.cx(), &tree.append(branch, *n)).await?;
     }
@@ -98,6 +100,6 @@ async fn backward(
 }
 
 /// Every live batch, read whole.
-async fn everything(t: &Fixture, tree: &Tree, branch: &BranchToken) -> Result<Vec<HistoryBatch>> {
+pub(super) async fn everything(t: &Fixture, tree: &Tree, branch: &BranchToken) -> Result<Vec<HistoryBatch>> {
     forward(t, tree, branch, (1, END), 1000).await
 }

@@ -1,0 +1,11 @@
+//! Scavenging and sweeping.
+
+mod scavenge;
+mod sweep;
+
+use crate::{Case, Fixture};
+
+/// The cases of all files.
+pub(super) fn cases() -> Vec<Case<Fixture>> {
+    [scavenge::cases(), sweep::cases()].into_iter().flatten().collect()
+}
