@@ -25,7 +25,8 @@ impl Builder {
         theirs.set_query(None);
         let mut rest = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in url.query_pairs() {
-            let number = || value.parse().map_err(|_| Error::invalid("url", format!("option {name} has a bad value")));
+            let number =
+                || value.parse().map_err(|_| Error::invalid("url", format!("option {name} has a bad value")));
             match &*name {
                 "pool_size" => pool_size = number()?,
                 "acquire_timeout_ms" => acquire_timeout = Duration::from_millis(number()?.into()),
@@ -37,7 +38,8 @@ impl Builder {
         let rest = rest.finish();
         theirs.set_query((!rest.is_empty()).then_some(&rest));
         // The cause may quote the URL, and with it the password.
-        let connect = theirs.as_str().parse().map_err(|_| Error::invalid("url", "it does not name a database"))?;
+        let connect =
+            theirs.as_str().parse().map_err(|_| Error::invalid("url", "it does not name a database"))?;
         Ok(Builder { connect, pool_size, acquire_timeout })
     }
 
@@ -67,6 +69,9 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the password.
-        f.debug_struct("Builder").field("location", &self.location()).field("pool_size", &self.pool_size).finish()
+        f.debug_struct("Builder")
+            .field("location", &self.location())
+            .field("pool_size", &self.pool_size)
+            .finish()
     }
 }

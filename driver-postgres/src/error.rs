@@ -36,7 +36,9 @@ fn of_code(operation: &'static str, location: &str, code: &str, e: sqlx::Error) 
         "54000" | "54001" | "54011" | "54023" => Error::too_large("statement", 0, 0).with_source(e),
         "57014" => Error::timeout(operation).with_source(e),
         "25006" => Error::unavailable(operation, "the server is read-only").with_source(e),
-        "28P01" | "28000" => Error::unavailable(operation, "the server refused user or password").with_source(e),
+        "28P01" | "28000" => {
+            Error::unavailable(operation, "the server refused user or password").with_source(e)
+        }
         "3D000" => Error::unavailable(operation, "there is no such database").with_source(e),
         "XX001" | "XX002" => Error::corrupted(location, "the server reports damaged data").with_source(e),
         _ => Error::unavailable(operation, format!("SQLSTATE {code}")).with_source(e),
@@ -44,5 +46,9 @@ fn of_code(operation: &'static str, location: &str, code: &str, e: sqlx::Error) 
 }
 
 fn exhausted(cause: &str, scope: &str) -> Error {
-    Error::new(Detail::ResourceExhausted { cause: cause.to_owned(), scope: scope.to_owned(), retry_after: None })
+    Error::new(Detail::ResourceExhausted {
+        cause: cause.to_owned(),
+        scope: scope.to_owned(),
+        retry_after: None,
+    })
 }

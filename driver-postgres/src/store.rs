@@ -7,7 +7,7 @@ use crate::error::classify;
 use crate::migrate::MIGRATIONS;
 use async_trait::async_trait;
 use persistence_sql::core::connect::Connector;
-use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Persistence, Result};
+use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Outcome, Persistence, Result};
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -55,6 +55,9 @@ impl SqlDriver for Postgres {
     }
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
+        if cx.is_expired() {
+            return Err(Error::timeout("acquire").with_outcome(Outcome::NotApplied));
+        }
         let acquired = tokio::time::timeout(cx.remaining(self.acquire_timeout), self.pool.acquire()).await;
         let inner = acquired
             .unwrap_or(Err(sqlx::Error::PoolTimedOut))

@@ -3,7 +3,7 @@
 use driver_postgres::Builder;
 use persistence_sql::core::Context;
 use persistence_sql::driver::SqlDriver;
-use persistence_tests::{SqlHarness, Space};
+use persistence_tests::{Space, SqlHarness};
 use std::process::ExitCode;
 use std::sync::Arc;
 

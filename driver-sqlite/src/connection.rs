@@ -36,7 +36,9 @@ fn read(row: &SqliteRow, i: usize, kind: Kind) -> Result<Value, sqlx::Error> {
     Ok(match kind {
         Kind::Int => row.try_get_unchecked::<Option<i64>, _>(i)?.map_or(null, Value::Int),
         Kind::Text => row.try_get_unchecked::<Option<String>, _>(i)?.map_or(null, Value::Text),
-        Kind::Bytes => row.try_get_unchecked::<Option<Vec<u8>>, _>(i)?.map_or(null, |v| Value::Bytes(v.into())),
+        Kind::Bytes => {
+            row.try_get_unchecked::<Option<Vec<u8>>, _>(i)?.map_or(null, |v| Value::Bytes(v.into()))
+        }
         Kind::Uuid => {
             let bytes = row.try_get_unchecked::<Option<Vec<u8>>, _>(i)?;
             bytes.and_then(|b| Uuid::from_slice(&b).ok()).map_or(null, Value::Uuid)

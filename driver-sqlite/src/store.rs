@@ -7,7 +7,7 @@ use crate::error::classify;
 use crate::migrate::MIGRATIONS;
 use async_trait::async_trait;
 use persistence_sql::core::connect::Connector;
-use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Persistence, Result};
+use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Outcome, Persistence, Result};
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
@@ -64,6 +64,9 @@ impl SqlDriver for Sqlite {
     }
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
+        if cx.is_expired() {
+            return Err(Error::timeout("acquire").with_outcome(Outcome::NotApplied));
+        }
         let location = self.info.location.clone();
         let acquired = tokio::time::timeout(cx.remaining(ACQUIRE_LIMIT), self.pool.acquire()).await;
         let inner = acquired
@@ -98,6 +101,6 @@ impl Connector for SqliteConnector {
 
     async fn connect(&self, url: &Url, env: &Env) -> Result<Arc<dyn Persistence>> {
         let driver = Builder::from_url(url)?.open().await?;
-        persistence_sql::open(Arc::new(driver), env.clone()).await.map_err(|e: Error| e)
+        persistence_sql::open(Arc::new(driver), env.clone()).await
     }
 }

@@ -101,6 +101,12 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
+/// Failures of the way to the database, or of the database itself; the others are answers.
+fn is_of_the_way(kind: ErrorKind) -> bool {
+    use ErrorKind::*;
+    matches!(kind, Unavailable | Timeout | ResourceExhausted | Closed | Corrupted | Locked | SchemaMismatch)
+}
+
 /// What a transaction may know of its earlier tries.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tried {
@@ -126,20 +132,27 @@ impl Bucket {
         let until = Instant::now() + cx.remaining(RESOLVE_LIMIT);
         let (mut tried, mut pause) = (Tried::default(), FIRST_PAUSE);
         loop {
-            let error = match self.write_once(cx, &work, tried).await {
+            let once = self.write_once(cx, &work, tried);
+            let result = match cx.deadline() {
+                Some(_) if cx.is_expired() => Err(Error::timeout("write").with_outcome(Outcome::NotApplied)),
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), once)
+                    .await
+                    .unwrap_or_else(|_| Err(Error::timeout("write"))),
+                None => once.await,
+            };
+            let error = match result {
                 Ok(done) => return Ok(done),
                 Err(e) => e,
             };
+            // A condition was judged with everything known; whatever else failed says nothing of an earlier try.
+            if !is_of_the_way(error.kind()) {
+                return Err(error);
+            }
             tried.unknown |= error.outcome() == Outcome::MaybeApplied;
+            let again = error.is_retryable() && (tried.unknown || crate::reject::class(&error).is_some());
             let left = until.saturating_duration_since(Instant::now());
-            let again = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
-                && (tried.unknown || crate::reject::class(&error).is_some());
             if !again || left.is_zero() {
-                return Err(if tried.unknown && error.kind() != ErrorKind::Aborted && again {
-                    error.with_outcome(Outcome::MaybeApplied)
-                } else {
-                    error
-                });
+                return Err(if tried.unknown { error.with_outcome(Outcome::MaybeApplied) } else { error });
             }
             tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -177,6 +190,14 @@ impl Bucket {
         args: Vec<Value>,
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
-        self.connection(cx).await?.query(table, sql, args, columns).await
+        let query = async { self.connection(cx).await?.query(table, sql, args, columns).await };
+        let result = match cx.deadline() {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), query)
+                .await
+                .unwrap_or_else(|_| Err(Error::timeout(table))),
+            None => query.await,
+        };
+        // A read changes nothing, whatever became of it.
+        result.map_err(|e| e.with_outcome(Outcome::NotApplied))
     }
 }

@@ -57,7 +57,11 @@ macro_rules! sqlx_connection {
             }
 
             /// A statement without parameters and results, not prepared.
-            async fn simple(&mut self, operation: &'static str, sql: &'static str) -> $crate::core::Result<()> {
+            async fn simple(
+                &mut self,
+                operation: &'static str,
+                sql: &'static str,
+            ) -> $crate::core::Result<()> {
                 self.clean = false;
                 let done = sqlx::Executor::execute(&mut **self.inner()?, sql).await;
                 self.clean = true;
@@ -115,7 +119,11 @@ macro_rules! sqlx_connection {
                         // A definite refusal left a transaction behind, or none; what else failed may have been committed.
                         let refused = $crate::class(&e).is_some();
                         let ended = self.rollback().await.is_ok();
-                        Err(if refused && ended { e } else { e.with_outcome($crate::core::Outcome::MaybeApplied) })
+                        Err(if refused && ended {
+                            e
+                        } else {
+                            e.with_outcome($crate::core::Outcome::MaybeApplied)
+                        })
                     }
                 }
             }

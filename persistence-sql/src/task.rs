@@ -46,6 +46,15 @@ const SELECT_TASKS: &str = "\
      ORDER BY pass, task_id
      LIMIT ?";
 
+const SELECT_TASKS_TO_THE_END: &str = "\
+    SELECT pass, task_id, payload, expires_at
+      FROM tasks
+     WHERE namespace_id = ? AND name = ? AND task_type = ? AND subqueue = ?
+       AND (pass, task_id) >= (?, ?)
+       AND (expires_at IS NULL OR expires_at > ?)
+     ORDER BY pass, task_id
+     LIMIT ?";
+
 const TASK_COLUMNS: &[Kind] = &[Kind::Int, Kind::Int, Kind::Bytes, Kind::Int];
 
 const NTH_TASK: &str = "\
@@ -82,6 +91,15 @@ fn condition_failed(key: &TaskQueueKey, expected: Option<RangeId>, stored: Optio
 
 fn is_over(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     expires_at.is_some_and(|t| t <= now)
+}
+
+/// The position after this one; none after the last.
+fn next(p: TaskPosition) -> Option<TaskPosition> {
+    match p {
+        TaskPosition { pass: i64::MAX, task_id: i64::MAX } => None,
+        TaskPosition { pass, task_id: i64::MAX } => Some(TaskPosition { pass: pass + 1, task_id: i64::MIN }),
+        p => Some(TaskPosition { task_id: p.task_id + 1, ..p }),
+    }
 }
 
 fn expiry(t: Option<Timestamp>) -> Value {
@@ -226,26 +244,23 @@ impl Bucket {
         let size = req.page.checked_size()?;
         let query = QueryId::new("task.get_tasks", &(&req.key, req.subqueue, req.min, req.max));
         let after: Option<TaskPosition> = query.position(req.page.token.as_ref())?;
-        let from = match after {
-            Some(TaskPosition { pass, task_id: i64::MAX }) => {
-                TaskPosition { pass: pass + 1, task_id: i64::MIN }
-            }
-            Some(p) => TaskPosition { task_id: p.task_id + 1, ..p },
+        let from = match after.map(next) {
+            Some(None) => return Ok(Page { items: Vec::new(), next: None }),
+            Some(Some(next)) => next,
             None => req.min,
         };
-        let end = req.max.unwrap_or(TaskPosition { pass: i64::MAX, task_id: i64::MAX });
         let mut args = key(&req.key);
-        args.extend([
-            req.subqueue.into(),
-            from.pass.into(),
-            from.task_id.into(),
-            end.pass.into(),
-            end.task_id.into(),
-            self.env.clock.now().0.into(),
-            Value::Int(i64::from(req.page.size) + 1),
-        ]);
+        args.extend([req.subqueue.into(), from.pass.into(), from.task_id.into()]);
+        let sql = match req.max {
+            Some(max) => {
+                args.extend([max.pass.into(), max.task_id.into()]);
+                SELECT_TASKS
+            }
+            None => SELECT_TASKS_TO_THE_END,
+        };
+        args.extend([self.env.clock.now().0.into(), Value::Int(i64::from(req.page.size) + 1)]);
         let mut found = Vec::new();
-        for mut row in self.query(cx, "tasks", SELECT_TASKS, args, TASK_COLUMNS).await? {
+        for mut row in self.query(cx, "tasks", sql, args, TASK_COLUMNS).await? {
             let position = TaskPosition { pass: row.int()?, task_id: row.int()? };
             let payload: Blob = decode("task", &row.bytes()?)?;
             payload.verify("task")?;
@@ -256,32 +271,27 @@ impl Bucket {
     }
 
     async fn complete_tasks_below(&self, cx: &Context, req: CompleteTasksLessThan) -> Result<Option<u64>> {
-        let req = Arc::new(req);
+        let mut args = key(&req.key);
+        args.extend([req.subqueue.into(), req.max.pass.into(), req.max.task_id.into()]);
+        let mut count = None;
+        if let Some(limit) = req.limit {
+            // Counted before and apart, so that a repeat of the delete finds the count unchanged.
+            let mut find = args.clone();
+            find.push(Value::Int(limit.into()));
+            let keys = self.query(cx, "tasks", NTH_TASK, find, &[Kind::Int, Kind::Int]).await?;
+            count = Some(keys.len() as u64);
+            let Some(mut last) = keys.into_iter().last() else { return Ok(count) };
+            // They are below the requested bound, so there is a next position.
+            let last = TaskPosition { pass: last.int()?, task_id: last.int()? };
+            let end = next(last).unwrap_or(last);
+            args.truncate(4);
+            args.extend([end.pass.into(), end.task_id.into()]);
+        }
         let work = work(move |tx: &mut Tx, _| {
-            let req = Arc::clone(&req);
-            Box::pin(async move {
-                let mut args = key(&req.key);
-                args.extend([req.subqueue.into(), req.max.pass.into(), req.max.task_id.into()]);
-                let Some(limit) = req.limit else {
-                    tx.execute(DELETE_TASKS_BELOW, args).await?;
-                    return Ok(None);
-                };
-                let mut found = args.clone();
-                found.push(Value::Int(limit.into()));
-                let keys = tx.query("tasks", NTH_TASK, found, &[Kind::Int, Kind::Int]).await?;
-                let count = keys.len() as u64;
-                if let Some(mut last) = keys.into_iter().last() {
-                    let (pass, task_id) = (last.int()?, last.int()?);
-                    // Up to and including the last: ids are below the requested bound, so there is a next one.
-                    let end = [pass.into(), task_id.saturating_add(1).into()];
-                    args.truncate(4);
-                    args.extend(end);
-                    tx.execute(DELETE_TASKS_BELOW, args).await?;
-                }
-                Ok(Some(count))
-            })
+            let args = args.clone();
+            Box::pin(async move { tx.execute(DELETE_TASKS_BELOW, args).await.map(drop) })
         });
-        self.write(cx, work).await
+        self.write(cx, work).await.map(|()| count)
     }
 
     async fn list_task_queues(&self, cx: &Context, req: &ListTaskQueues) -> Result<Page<TaskQueue>> {

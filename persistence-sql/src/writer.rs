@@ -21,6 +21,9 @@ pub(crate) trait AnyJob: Send {
     /// Runs the work and keeps its result. Fails only where the transaction cannot go on.
     async fn run(&mut self, tx: &mut Tx) -> Result<()>;
 
+    /// Whether the work refused: judged, perhaps, on what others of the transaction wrote.
+    fn refused(&self) -> bool;
+
     /// Answers the caller: with the kept result if the commit succeeded.
     fn answer(&mut self, committed: Result<()>);
 }
@@ -52,16 +55,14 @@ impl<T: Send + 'static> AnyJob for Job<T> {
         broken.map_or(Ok(()), Err)
     }
 
+    fn refused(&self) -> bool {
+        self.result.as_ref().is_some_and(Result::is_err)
+    }
+
     fn answer(&mut self, committed: Result<()>) {
         let Some(reply) = self.reply.take() else { return };
-        let result = match (committed, self.result.take()) {
-            (_, Some(Err(e))) => Err(e),
-            (Ok(()), Some(Ok(done))) => Ok(done),
-            (Err(e), _) => Err(e),
-            (Ok(()), None) => {
-                Err(Error::unavailable("write", "it was not run").with_outcome(Outcome::NotApplied))
-            }
-        };
+        let not_run = || Err(Error::unavailable("write", "it was not run").with_outcome(Outcome::NotApplied));
+        let result = committed.and_then(|()| self.result.take().unwrap_or_else(not_run));
         // Whoever no longer waits has dropped the wait.
         let _ = reply.send(result);
     }
@@ -93,15 +94,18 @@ impl BatchEngine for Writer {
         let runtime = self.runtime.clone();
         let Some(tx) = &mut self.tx else { return Vec::new() };
         runtime.block_on(async {
-            match Self::together(tx, &mut jobs).await {
-                Err(e) if e.outcome() == Outcome::NotApplied && jobs.len() > 1 => {
-                    // One of them broke the transaction: each has one of its own.
-                    for job in &mut jobs {
+            let alone = jobs.len() == 1;
+            let done = Self::together(tx, &mut jobs).await;
+            for job in &mut jobs {
+                match &done {
+                    // Nothing was committed: each has a transaction of its own. So has what was refused, perhaps because of
+                    // writes that nobody knows to be there.
+                    Err(e) if !alone && (e.outcome() == Outcome::NotApplied || job.refused()) => {
                         let done = Self::together(tx, std::slice::from_mut(job)).await;
                         job.answer(done);
                     }
+                    done => job.answer(done.clone()),
                 }
-                done => jobs.iter_mut().for_each(|job| job.answer(done.clone())),
             }
         });
         jobs.iter().map(|_| ()).collect()

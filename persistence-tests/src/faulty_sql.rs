@@ -9,6 +9,9 @@ use persistence_sql::value::{Kind, SqlRow, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A connection that is never cut is cut after this long.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
 /// A driver between the bucket and the real one that fails as [`Faults`] say.
 ///
 /// A late commit is one that the caller gave up and that the server then rolled back: as long as it is on its way it holds its
@@ -37,8 +40,9 @@ impl SqlDriver for FaultySql {
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
         let inner = self.inner.acquire(cx).await?;
-        let faults = self.faults.clone();
-        Ok(Box::new(FaultyConnection { inner, faults, in_transaction: false, written: Vec::new() }))
+        let (faults, single_writer) = (self.faults.clone(), self.dialect().single_writer);
+        let (in_transaction, written) = (false, Vec::new());
+        Ok(Box::new(FaultyConnection { inner, faults, in_transaction, single_writer, written }))
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
@@ -54,7 +58,8 @@ struct FaultyConnection {
     inner: Box<dyn SqlConnection>,
     faults: Arc<Faults>,
     in_transaction: bool,
-    /// What the transaction has written to, by the names that scripts use.
+    single_writer: bool,
+    /// What the transaction has looked at or written to, by the names that scripts use.
     written: Vec<&'static str>,
 }
 
@@ -105,6 +110,10 @@ impl SqlConnection for FaultyConnection {
         if !self.in_transaction && self.faults.on_read(part(table)).is_some() {
             return Err(Error::unavailable("query", "injected: no answer").with_outcome(Outcome::NotApplied));
         }
+        if self.in_transaction {
+            // A look that finds the work done is the write's last try.
+            self.written.push(part(table));
+        }
         self.inner.query(table, sql, args, columns).await
     }
 
@@ -141,7 +150,9 @@ impl SqlConnection for FaultyConnection {
             }
             Some(Fault::Cut(after)) => {
                 self.give_up().await?;
-                tokio::time::sleep(after.unwrap_or(Duration::ZERO)).await;
+                // A database in this process cannot keep its caller waiting for ever.
+                let forever = if self.single_writer { Duration::ZERO } else { FOR_EVER };
+                tokio::time::sleep(after.unwrap_or(forever)).await;
                 Err(Error::unavailable("commit", "injected: the connection was cut"))
             }
         }

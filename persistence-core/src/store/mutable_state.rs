@@ -90,7 +90,7 @@ pub struct RunKey {
     pub namespace_id: NamespaceId,
     /// The workflow id: 1 to 255 characters without U+0000, compared by exact bytes.
     pub workflow_id: String,
-    /// The run.
+    /// The run. Unique in its shard: a run's child rows may be keyed by shard and run id alone.
     pub run_id: RunId,
 }
 

@@ -19,6 +19,7 @@ pub(super) const BUFFERED: i64 = 100;
 #[derive(Default)]
 pub(super) struct Writes {
     delete_current: Vec<Vec<Value>>,
+    create_current: Vec<Vec<Value>>,
     put_current: Vec<Vec<Value>>,
     delete_runs: Vec<Vec<Value>>,
     create_runs: Vec<Vec<Value>>,
@@ -70,7 +71,10 @@ impl Writes {
                         c.last_write_version.into(),
                         encode(&**c).into(),
                     ]);
-                    self.put_current.push(row);
+                    match step.check {
+                        CurrentCheck::Absent => self.create_current.push(row),
+                        _ => self.put_current.push(row),
+                    }
                 }
                 CurrentWrite::Delete => self.delete_current.push(row),
                 _ => {}
@@ -151,9 +155,11 @@ impl Writes {
     /// Runs the statements; deletes come before puts.
     pub(super) async fn run(self, tx: &mut Tx, shard_id: ShardId) -> Result<()> {
         tx.delete(&CURRENT, self.delete_current).await?;
+        // Not upserts: a row that appeared since the look has no lock, and must not be overwritten. It makes a duplicate,
+        // and the transaction begins again.
+        tx.put(&CURRENT, self.create_current, false).await?;
         tx.put(&CURRENT, self.put_current, true).await?;
         tx.delete(&EXECUTIONS, self.delete_runs).await?;
-        // Not an upsert: a run that appeared since the look must not be overwritten.
         tx.put(&EXECUTIONS, self.create_runs, false).await?;
         tx.put(&EXECUTIONS, self.put_runs, true).await?;
         delete_kinds(tx, shard_id, self.delete_all_items, "kind < 100").await?;

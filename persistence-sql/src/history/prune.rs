@@ -1,7 +1,7 @@
 //! Deleting branches, trimming them, and removing what raw appends leave.
 
 use super::rows;
-use super::tree::branches;
+use super::tree::locked;
 use crate::bucket::{Bucket, work};
 use crate::core::history::{Branch, plan_delete, plan_trim};
 use crate::core::store::TrimHistoryBranch;
@@ -32,8 +32,7 @@ impl Bucket {
                     if let Some(range_id) = fence {
                         hold(tx, shard_id, range_id).await?;
                     }
-                    let lock = tx.dialect.for_update;
-                    let tree = branches(tx, shard_id, branch.tree_id, lock).await?;
+                    let tree = locked(tx, shard_id, branch.tree_id).await?;
                     let all: Vec<Branch> = tree.into_iter().map(|b| b.branch).collect();
                     // The stored branch, not the token's claim, says what it shares.
                     let Some(doomed) = all.iter().find(|b| b.branch_id == branch.branch_id) else {
@@ -65,8 +64,7 @@ impl Bucket {
             work(move |tx: &mut Tx, _| {
                 let (branch, doomed) = (branch.clone(), Arc::clone(&doomed));
                 Box::pin(async move {
-                    let lock = tx.dialect.for_update;
-                    let tree = branches(tx, shard_id, branch.tree_id, lock).await?;
+                    let tree = locked(tx, shard_id, branch.tree_id).await?;
                     if tree.iter().any(|b| b.branch.branch_id == branch.branch_id) {
                         rows::delete_nodes(tx, shard_id, branch.tree_id, &doomed).await?;
                     }
@@ -90,15 +88,17 @@ impl Bucket {
             work(move |tx: &mut Tx, _| {
                 let branch = branch.clone();
                 Box::pin(async move {
-                    let lock = tx.dialect.for_update;
-                    let tree = branches(tx, shard_id, branch.tree_id, lock).await?;
+                    let tree = locked(tx, shard_id, branch.tree_id).await?;
                     let tail = tree.iter().find(|b| b.branch.branch_id == branch.branch_id);
                     let Some(end) = tail.and_then(|b| b.tail_end) else { return Ok(0) };
+                    // What a fork shares, it needs, wherever the tail is.
+                    let ancestors = tree.iter().flat_map(|b| &b.branch.ancestors);
+                    let shared = ancestors.filter(|a| a.branch_id == branch.branch_id).map(|a| a.end).max();
                     let args = vec![
                         shard_id.0.into(),
                         branch.tree_id.0.into(),
                         branch.branch_id.0.into(),
-                        end.max(branch.begin()).into(),
+                        end.max(branch.begin()).max(shared.unwrap_or(0)).into(),
                         older_than.0.into(),
                     ];
                     tx.execute(DELETE_BEYOND, args).await

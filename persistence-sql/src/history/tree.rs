@@ -48,6 +48,16 @@ fn read(row: &mut SqlRow) -> Result<Stored> {
     Ok(Stored { branch, listed, tail_end: row.opt_int()? })
 }
 
+/// The branches of a tree, locked: whoever else changes the set waits.
+pub(crate) async fn locked(tx: &mut Tx, shard_id: ShardId, tree: TreeId) -> Result<Vec<Stored>> {
+    let lock = tx.dialect.for_update;
+    if !lock.is_empty() {
+        branches(tx, shard_id, tree, lock).await?;
+    }
+    // Read under the lock: who waited for it did so with a snapshot from before, without what was added meanwhile.
+    branches(tx, shard_id, tree, "").await
+}
+
 /// The branches of a tree, locked as `lock` says.
 pub(crate) async fn branches(
     tx: &mut Tx,
@@ -75,8 +85,7 @@ impl Bucket {
             work(move |tx: &mut Tx, _| {
                 let (req, base, new) = (Arc::clone(&req), base.clone(), new.clone());
                 Box::pin(async move {
-                    let lock = tx.dialect.for_update;
-                    let tree = branches(tx, req.shard_id, base.tree_id, lock).await?;
+                    let tree = locked(tx, req.shard_id, base.tree_id).await?;
                     match tree.iter().find(|b| b.branch.branch_id == new.branch_id) {
                         Some(made) if made.branch == new && made.listed.owner == req.owner => return Ok(()),
                         Some(_) => {
@@ -125,15 +134,20 @@ impl Bucket {
         cx: &Context,
         page: &PageRequest,
     ) -> Result<Page<HistoryBranch>> {
-        let found = self.all_branches(cx, page).await?;
+        let found = self.all_branches(cx, "history.list_history_branches", page).await?;
         let items = found.items.into_iter().map(|b| b.listed).collect();
         Ok(Page { items, next: found.next })
     }
 
-    /// Every branch of every tree, ordered by shard, tree and branch.
-    pub(crate) async fn all_branches(&self, cx: &Context, page: &PageRequest) -> Result<Page<Stored>> {
+    /// Every branch of every tree, ordered by shard, tree and branch; `operation` is what the token belongs to.
+    pub(crate) async fn all_branches(
+        &self,
+        cx: &Context,
+        operation: &'static str,
+        page: &PageRequest,
+    ) -> Result<Page<Stored>> {
         let size = page.checked_size()?;
-        let query = QueryId::new("history.list_history_branches", &());
+        let query = QueryId::new(operation, &());
         let after: Option<(ShardId, TreeId, BranchId)> = query.position(page.token.as_ref())?;
         let limit = Value::Int(i64::from(page.size) + 1);
         let (sql, args) = match after {

@@ -15,31 +15,29 @@ crate::cases! {
     #[covers("P2", "execution.create_execution", "execution.get_execution", "execution.delete_current_execution")]
     async fn workflow_ids_are_compared_by_bytes(t) {
         let w = Flow::new(t).await?;
-        // The same run id under each: nothing but the name tells them apart.
-        let run_id = t.run();
         let mut made = Vec::new();
         for name in odd_names() {
             let w = w.named(name);
             missing(w.current().await);
-            let run = snapshot(run_id, Running);
+            let run = snapshot(t.run(), Running);
             w.send(&w.brand_new(&run)).await?;
             made.push((w, run));
         }
         for (w, run) in &made {
-            assert_eq!(w.load(run_id).await?, created(run), "{:?}", w.workflow_id);
-            assert_eq!(w.current().await?, run.record.current(run_id), "{:?}", w.workflow_id);
+            assert_eq!(w.load(run.run_id).await?, created(run), "{:?}", w.workflow_id);
+            assert_eq!(w.current().await?, run.record.current(run.run_id), "{:?}", w.workflow_id);
         }
         let (gone, kept) = made.split_at(made.len() / 2);
-        for (w, _) in gone {
-            w.send(&w.delete_current(run_id)).await?;
-            w.send(&w.delete(run_id)).await?;
+        for (w, run) in gone {
+            w.send(&w.delete_current(run.run_id)).await?;
+            w.send(&w.delete(run.run_id)).await?;
         }
         for (w, run) in kept {
-            assert_eq!(w.load(run_id).await?, created(run), "{:?}", w.workflow_id);
-            assert_eq!(w.current().await?, run.record.current(run_id), "{:?}", w.workflow_id);
+            assert_eq!(w.load(run.run_id).await?, created(run), "{:?}", w.workflow_id);
+            assert_eq!(w.current().await?, run.record.current(run.run_id), "{:?}", w.workflow_id);
         }
-        for (w, _) in gone {
-            missing(w.load(run_id).await);
+        for (w, run) in gone {
+            missing(w.load(run.run_id).await);
         }
     }
 

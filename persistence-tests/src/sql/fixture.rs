@@ -70,7 +70,13 @@ impl SqlFixture {
     }
 
     /// Puts a level under a name.
-    pub async fn put(&self, conn: &mut dyn SqlConnection, name: &str, consumer: &str, level: i64) -> Result<u64> {
+    pub async fn put(
+        &self,
+        conn: &mut dyn SqlConnection,
+        name: &str,
+        consumer: &str,
+        level: i64,
+    ) -> Result<u64> {
         conn.execute(&self.sql(PUT), vec![1.into(), name.into(), consumer.into(), level.into()]).await
     }
 

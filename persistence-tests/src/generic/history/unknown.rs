@@ -7,7 +7,8 @@ use persistence_core::{ErrorKind, Outcome};
 use std::time::Duration;
 
 /// Faults after which nobody knows whether the write was done.
-pub(in crate::generic) const UNKNOWN: [Fault; 3] = [Fault::Before(Outcome::MaybeApplied), Fault::After, Fault::Late];
+pub(in crate::generic) const UNKNOWN: [Fault; 3] =
+    [Fault::Before(Outcome::MaybeApplied), Fault::After, Fault::Late];
 
 crate::cases! {
     group: "history";
