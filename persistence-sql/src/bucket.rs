@@ -130,7 +130,7 @@ impl Bucket {
     /// and after a lost answer, because only running it again tells.
     pub(crate) async fn write<T: Send + 'static>(&self, cx: &Context, work: Work<T>) -> Result<T> {
         let until = Instant::now() + cx.remaining(RESOLVE_LIMIT);
-        let (mut tried, mut pause) = (Tried::default(), FIRST_PAUSE);
+        let (mut tried, mut pause, mut doubt) = (Tried::default(), FIRST_PAUSE, None);
         loop {
             let once = self.write_once(cx, &work, tried);
             let result = match cx.deadline() {
@@ -148,11 +148,14 @@ impl Bucket {
             if !is_of_the_way(error.kind()) {
                 return Err(error);
             }
-            tried.unknown |= error.outcome() == Outcome::MaybeApplied;
+            if error.outcome() == Outcome::MaybeApplied {
+                tried.unknown = true;
+                doubt = Some(error.clone());
+            }
             let again = error.is_retryable() && (tried.unknown || crate::reject::class(&error).is_some());
             let left = until.saturating_duration_since(Instant::now());
             if !again || left.is_zero() {
-                return Err(if tried.unknown { error.with_outcome(Outcome::MaybeApplied) } else { error });
+                return Err(doubt.unwrap_or(error));
             }
             tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -48,6 +48,10 @@ impl<T: Send + 'static> Job<T> {
 impl<T: Send + 'static> AnyJob for Job<T> {
     async fn run(&mut self, tx: &mut Tx) -> Result<()> {
         tx.dirty = false;
+        if self.reply.as_ref().is_none_or(oneshot::Sender::is_closed) {
+            // Its deadline passed while it waited: it was never begun, and whoever asked has been told.
+            return Ok(());
+        }
         let result = (self.work)(tx, self.tried).await;
         // A refusal before the first write leaves the shared transaction as it was.
         let broken = result.as_ref().err().filter(|_| tx.dirty).cloned();

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// One way in which a call to a database fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub enum Fault {
     /// No answer comes for this long (none: until the deadline); then the connection is cut: `Timeout` at the deadline,
     /// else `Unavailable`. Nothing takes effect.
     Cut(Option<Duration>),
+    /// No answer comes until the test calls [`Faults::release`]; then the connection is cut: `Unavailable`, `MaybeApplied`.
+    /// Nothing takes effect. For what must happen between two tries of a write.
+    Stall,
 }
 
 /// Which calls a rule is about.
@@ -84,7 +88,7 @@ pub struct Injected {
     pub late_applied: u64,
     /// [`Fault::Late`] writes that were delivered since, and were refused by their conditions.
     pub late_refused: u64,
-    /// [`Fault::Cut`].
+    /// [`Fault::Cut`] and [`Fault::Stall`].
     pub cut: u64,
 }
 
@@ -140,6 +144,18 @@ pub struct Faults {
     random: Mutex<Option<Random>>,
     counts: Counts,
     held: Mutex<Vec<Held>>,
+    /// Calls that stall, or are about to.
+    stalls: AtomicU64,
+    go: Go,
+}
+
+/// Where stalled calls wait; one permit each.
+struct Go(Semaphore);
+
+impl Default for Go {
+    fn default() -> Self {
+        Go(Semaphore::new(0))
+    }
 }
 
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -205,6 +221,10 @@ impl Faults {
             Fault::After => &self.counts.after,
             Fault::Late => &self.counts.late,
             Fault::Cut(_) => &self.counts.cut,
+            Fault::Stall => {
+                self.stalls.fetch_add(1, Relaxed);
+                &self.counts.cut
+            }
         };
         count.fetch_add(1, Relaxed);
         Some(fault)
@@ -267,9 +287,18 @@ impl Faults {
         }
     }
 
+    /// Waits until the stalled calls are released.
+    pub(crate) async fn stall(&self) {
+        if let Ok(permit) = self.go.0.acquire().await {
+            permit.forget();
+        }
+    }
+
     /// Delivers every write that is held back, in the order in which they were sent; [`Faults::injected`] then tells what
-    /// became of them.
+    /// became of them. Calls that stall end.
     pub async fn release(&self) {
+        let stalls = self.stalls.swap(0, Relaxed);
+        self.go.0.add_permits(usize::try_from(stalls).unwrap_or(0));
         let held = std::mem::take(&mut *lock(&self.held));
         self.deliver(held).await;
     }

@@ -60,6 +60,10 @@ impl Faulty {
                 Err(Error::unavailable("write", "injected: the request is still on its way"))
             }
             Some(Fault::Cut(after)) => Err(cut("write", cx, after).await),
+            Some(Fault::Stall) => {
+                self.faults.stall().await;
+                Err(Error::unavailable("write", "injected: the connection was cut"))
+            }
         }
     }
 

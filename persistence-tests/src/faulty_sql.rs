@@ -148,6 +148,13 @@ impl SqlConnection for FaultyConnection {
                 self.faults.hold(Held { partitions: Vec::new(), auto: false, deliver });
                 Err(Error::unavailable("commit", "injected: the request is still on its way"))
             }
+            Some(Fault::Stall) => {
+                self.give_up().await?;
+                if !self.single_writer {
+                    self.faults.stall().await;
+                }
+                Err(Error::unavailable("commit", "injected: the connection was cut"))
+            }
             Some(Fault::Cut(after)) => {
                 self.give_up().await?;
                 // A database in this process cannot keep its caller waiting for ever.

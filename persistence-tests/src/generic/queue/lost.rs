@@ -96,7 +96,7 @@ crate::cases! {
             let key = created(t, QueueType::Normal).await?;
             let before = t.faults.injected().cut;
             lose(t, Fault::After, 1);
-            lose(t, Fault::Cut(Some(Duration::from_millis(300))), 1);
+            lose(t, Fault::Stall, 1);
             let (p, cx, write) = (t.p.clone(), t.cx(), enqueue(&key, &["mine"]));
             let first = tokio::spawn(async move { p.queues().enqueue(&cx, &write).await });
             while t.faults.injected().cut == before {
@@ -105,6 +105,7 @@ crate::cases! {
             for _ in 0..others {
                 put(t, &key, &["other"]).await?;
             }
+            t.faults.release().await;
             match first.await? {
                 Ok(id) => assert_eq!((id, found), (0, true)),
                 Err(e) => {

@@ -18,7 +18,7 @@ fn lives(t: &crate::Fixture) -> [Option<Timestamp>; 2] {
     [None, Some(t.clock.now().after(Duration::from_secs(60)))]
 }
 
-/// Loses the answer to a write that was done, then lets the next try wait; meanwhile does something else.
+/// Loses the answer to a write that was done, then stalls the next try and does something else meanwhile.
 async fn meanwhile<T: Send + 'static>(
     t: &crate::Fixture,
     write: impl Future<Output = T> + Send + 'static,
@@ -26,12 +26,14 @@ async fn meanwhile<T: Send + 'static>(
 ) -> persistence_core::Result<T> {
     let before = t.faults.injected().cut;
     lose(t, Fault::After, 1);
-    lose(t, Fault::Cut(Some(Duration::from_millis(300))), 1);
+    lose(t, Fault::Stall, 1);
     let write = tokio::spawn(write);
     while t.faults.injected().cut == before {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    other.await?;
+    let done = other.await;
+    t.faults.release().await;
+    done?;
     Ok(write.await.unwrap())
 }
 
