@@ -11,6 +11,20 @@ use std::sync::Arc;
 /// sent may have been applied.
 pub(crate) struct Deadlined(pub(crate) Arc<dyn RowStore>);
 
+impl Deadlined {
+    /// [`RowStore::partitions`], which is told no deadline, with one.
+    pub(crate) async fn list_partitions(
+        &self,
+        cx: &Context,
+        table: Table,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Bytes>> {
+        let list = self.0.partitions(table, after, limit);
+        by_deadline(cx, "partitions", Outcome::NotApplied, list).await
+    }
+}
+
 async fn by_deadline<T>(
     cx: &Context,
     operation: &'static str,

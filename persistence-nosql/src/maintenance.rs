@@ -25,7 +25,7 @@ impl Bucket {
         let query = QueryId::new("maintenance.scavenge", &());
         let after: Option<Vec<u8>> = query.position(req.token.as_ref())?;
         let older_than = self.env.clock.now().before(req.safety_age);
-        let partitions = self.driver.partitions(Table::History, after.as_deref(), trees + 1).await?;
+        let partitions = self.driver.list_partitions(cx, Table::History, after.as_deref(), trees + 1).await?;
         let mut done = Scavenged::default();
         for partition in partitions.iter().take(trees) {
             self.scavenge_tree(cx, partition, older_than, &mut done).await?;
@@ -73,7 +73,7 @@ impl Bucket {
         let (now, mut done) = (self.env.clock.now(), Swept::default());
         loop {
             let partitions =
-                self.driver.partitions(Table::TaskQueues, after.as_deref(), SWEEP_WINDOW).await?;
+                self.driver.list_partitions(cx, Table::TaskQueues, after.as_deref(), SWEEP_WINDOW).await?;
             for partition in &partitions {
                 if !self.sweep_queue(cx, partition, now, &mut left, &mut done).await? {
                     // This queue may hold more: the next call begins with it again.

@@ -277,7 +277,8 @@ impl Bucket {
         let mut after: Option<Vec<u8>> = query.position(req.page.token.as_ref())?;
         let mut found = Vec::new();
         'all: loop {
-            let partitions = self.driver.partitions(Table::TaskQueues, after.as_deref(), size + 1).await?;
+            let partitions =
+                self.driver.list_partitions(cx, Table::TaskQueues, after.as_deref(), size + 1).await?;
             for partition in &partitions {
                 after = Some(partition.to_vec());
                 let key = keys::read_partition(partition)?;

@@ -100,6 +100,11 @@ fn unknown(scheme: &str, registry: &Registry) -> String {
     rule
 }
 
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,11 +39,11 @@ impl Bucket {
     /// Applies the plans of a wave. A refusal answers the plans whose conditions fail; the rest is sent again, so `k` refusals
     /// cost at most `k + 1` writes.
     async fn apply_wave(&self, cx: &Context, mut pending: Vec<Pending<'_>>, outcomes: &mut [Result<()>]) {
-        let mut tries = Tries::new(cx);
+        let (mut tries, mut unknown) = (Tries::new(cx), false);
         while !pending.is_empty() {
-            let round = match self.look_first(cx, &mut pending, outcomes).await {
+            let round = match self.look_first(cx, &mut pending, unknown, outcomes).await {
                 Ok(()) if pending.is_empty() => return,
-                Ok(()) => self.send(cx, &pending).await,
+                Ok(()) => self.send(cx, &pending, &mut unknown).await,
                 Err(e) => Err(e),
             };
             match round {
@@ -74,6 +74,7 @@ impl Bucket {
         &self,
         cx: &Context,
         pending: &mut Vec<Pending<'_>>,
+        unknown: bool,
         outcomes: &mut [Result<()>],
     ) -> Result<()> {
         let forbids = |p: &Pending<'_>| {
@@ -84,12 +85,12 @@ impl Bucket {
             let seen = self.look(cx, p.plan).await.map_err(|e| e.with_outcome(Outcome::NotApplied))?;
             p.seen = Some(seen);
         }
-        pending.retain(|p| match p.seen.as_ref().and_then(|seen| judge(p.plan, seen)) {
-            Some(e) => {
-                outcomes[p.index] = Err(e);
-                false
-            }
-            None => true,
+        pending.retain(|p| {
+            let Some((seen, e)) = p.seen.as_ref().and_then(|seen| Some((seen, judge(p.plan, seen)?))) else {
+                return true;
+            };
+            outcomes[p.index] = refusal(p.plan, seen, e, unknown);
+            false
         });
         Ok(())
     }
@@ -102,8 +103,9 @@ impl Bucket {
         Seen::new(plan, &keys.into_iter().zip(rows).collect())
     }
 
-    /// One write for all pending plans.
-    async fn send(&self, cx: &Context, pending: &[Pending<'_>]) -> Result<Round> {
+    /// One write for all pending plans. `unknown` is whether some try of them ended without an answer, and stays so: of a
+    /// plan that leaves no memory no later answer tells.
+    async fn send(&self, cx: &Context, pending: &[Pending<'_>], unknown: &mut bool) -> Result<Round> {
         let plans: Vec<&TransitionPlan> = pending.iter().map(|p| p.plan).collect();
         let part = shard_part(pending);
         let checked: Vec<Bytes> = part.checks.iter().map(|c| c.key.clone()).collect();
@@ -117,40 +119,44 @@ impl Bucket {
             self.append_before(cx, &nodes).await?;
             part.into()
         };
-        let (rows, unknown) = match self.settle(cx, &write).await? {
+        let rows = match self.settle(cx, &write).await? {
             Settled::Applied => return Ok(Round::Applied),
-            Settled::Refused { rows, unknown } => (rows, unknown),
+            Settled::Refused { rows, unknown: now } => {
+                *unknown |= now;
+                rows
+            }
         };
-        if unknown && self.any_remembered(cx, pending).await? {
-            return Ok(Round::Applied);
-        }
-        if !self.crosses_partitions() {
-            self.retract(cx, &plans).await?;
-        }
         let rows: Rows = checked.into_iter().zip(rows).collect();
-        let answer = |p: &Pending<'_>| -> Result<Option<Result<()>>> {
-            let seen = Seen::new(p.plan, &rows)?;
-            Ok(judge(p.plan, &seen).map(|e| Err(if unknown { doubt(p.plan, &seen, e) } else { e })))
-        };
-        Ok(Round::Answered(pending.iter().map(answer).collect::<Result<_>>()?))
+        let mut answers = Vec::with_capacity(pending.len());
+        for Pending { plan, .. } in pending {
+            // Each plan vouches for itself alone: another may be the repeat of an earlier call's.
+            if *unknown && self.is_remembered(cx, plan).await? {
+                answers.push(Some(Ok(())));
+                continue;
+            }
+            if !self.crosses_partitions() {
+                self.retract(cx, plan).await;
+            }
+            let seen = Seen::new(plan, &rows)?;
+            answers.push(judge(plan, &seen).map(|e| refusal(plan, &seen, e, *unknown)));
+        }
+        Ok(Round::Answered(answers))
     }
 
-    /// Whether an earlier try of the same write was applied: one of its attempts is remembered. A write is all or nothing, so
-    /// one is enough.
-    async fn any_remembered(&self, cx: &Context, pending: &[Pending<'_>]) -> Result<bool> {
-        for p in pending {
-            let partition = keys::shard::partition(p.plan.shard_id);
-            for run in &p.plan.runs {
-                let slot = match &run.action {
-                    RunAction::Create(_) => Slot::Created,
-                    RunAction::Update { write, .. } => Slot::Version(write.record_version),
-                    _ => continue,
-                };
-                let ring = keys::shard::run_attempts(&run.key);
-                let found = self.remembered(cx, Table::Shard, &partition, &ring, slot).await?;
-                if found.is_some_and(|a| Some(a.id) == p.plan.attempt) {
-                    return Ok(true);
-                }
+    /// Whether an earlier try of the plan was applied: its attempt is remembered. A plan is all or nothing, so one run is
+    /// enough.
+    async fn is_remembered(&self, cx: &Context, plan: &TransitionPlan) -> Result<bool> {
+        let partition = keys::shard::partition(plan.shard_id);
+        for run in &plan.runs {
+            let slot = match &run.action {
+                RunAction::Create(_) => Slot::Created,
+                RunAction::Update { write, .. } => Slot::Version(write.record_version),
+                _ => continue,
+            };
+            let ring = keys::shard::run_attempts(&run.key);
+            let found = self.remembered(cx, Table::Shard, &partition, &ring, slot).await?;
+            if found.is_some_and(|a| Some(a.id) == plan.attempt) {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -166,24 +172,21 @@ impl Bucket {
     }
 
     /// Deletes exactly the nodes that a refused write had put before.
-    async fn retract(&self, cx: &Context, plans: &[&TransitionPlan]) -> Result<()> {
-        for plan in plans {
-            for node in &plan.nodes {
-                // The repeat of a write that was done is refused too; its nodes are what the state points to.
-                if self.is_committed(cx, plan, node).await.unwrap_or(true) {
-                    continue;
-                }
-                let part = Part {
-                    table: Table::History,
-                    partition: keys::history::partition(plan.shard_id, node.branch.tree_id),
-                    checks: Vec::new(),
-                    ops: history_rows::delete_node(node.branch.branch_id, &node.header),
-                };
-                // The refusal stands; a node that could not be deleted is left to the scavenger.
-                let _ = self.settle_unconditional(cx, part).await;
+    async fn retract(&self, cx: &Context, plan: &TransitionPlan) {
+        for node in &plan.nodes {
+            // The repeat of a write that was done is refused too; its nodes are what the state points to.
+            if self.is_committed(cx, plan, node).await.unwrap_or(true) {
+                continue;
             }
+            let part = Part {
+                table: Table::History,
+                partition: keys::history::partition(plan.shard_id, node.branch.tree_id),
+                checks: Vec::new(),
+                ops: history_rows::delete_node(node.branch.branch_id, &node.header),
+            };
+            // The refusal stands; a node that could not be deleted is left to the scavenger.
+            let _ = self.settle_unconditional(cx, part).await;
         }
-        Ok(())
     }
 
     /// Whether the state may point to a node: the branch's tail is this node's transaction or a later one. Of earlier
@@ -215,6 +218,16 @@ fn shard_part(pending: &[Pending<'_>]) -> Part {
         part.ops.extend(render::ops(p.plan));
     }
     part
+}
+
+/// The answer to a refused plan.
+fn refusal(plan: &TransitionPlan, seen: &Seen, error: Error, unknown: bool) -> Result<()> {
+    let deletes = matches!(&plan.current, Some(CurrentStep { write: CurrentWrite::Delete, .. }));
+    if deletes && error.kind() == ErrorKind::CurrentWorkflowConditionFailed {
+        // Another run is current, or none: nothing to delete.
+        return Ok(());
+    }
+    Err(if unknown { doubt(plan, seen, error) } else { error })
 }
 
 /// A condition error of a plan whose first try had an unknown outcome and is not remembered. Where memory does not reach

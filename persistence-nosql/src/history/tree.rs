@@ -138,7 +138,7 @@ impl Bucket {
             from = Some(Bytes::from(partition));
         }
         while found.len() <= size {
-            let trees = self.driver.partitions(Table::History, from.as_deref(), size + 1).await?;
+            let trees = self.driver.list_partitions(cx, Table::History, from.as_deref(), size + 1).await?;
             for partition in &trees {
                 self.list_tree(cx, partition, None, &mut found).await?;
                 from = Some(partition.clone());

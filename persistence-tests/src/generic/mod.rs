@@ -4,6 +4,7 @@ use crate::{Case, Fixture};
 
 mod apply;
 mod blobs;
+mod calls;
 mod crawl;
 mod execution_create;
 mod execution_delete;
@@ -14,10 +15,12 @@ mod execution_resolve;
 mod execution_update;
 mod history;
 mod history_task;
+mod lifecycle;
 mod maintenance;
 mod queue;
 mod shard;
 mod task;
+mod unknown;
 
 /// Every generic case.
 pub fn cases() -> Vec<Case<Fixture>> {
@@ -32,6 +35,8 @@ pub fn cases() -> Vec<Case<Fixture>> {
         execution_race::cases,
         history_task::cases,
         apply::cases,
+        unknown::cases,
+        lifecycle::cases,
         history::cases,
         task::cases,
         queue::cases,

@@ -1,0 +1,190 @@
+//! One call of every operation of every store.
+
+use crate::Fixture;
+use crate::build::execution::{Flow, bounds, move_shard, shard};
+use crate::build::history::Tree;
+use crate::build::record::*;
+use crate::build::{queue, task};
+use futures_util::future::BoxFuture;
+use persistence_core::layer::Effect;
+use persistence_core::store::ExecutionState::*;
+use persistence_core::store::*;
+use persistence_core::{Context, PageRequest, Persistence, Result, ShardId};
+use std::sync::Arc;
+use std::time::Duration;
+
+type Run = dyn for<'a> Fn(&'a dyn Persistence, &'a Context) -> BoxFuture<'a, Result<()>> + Send + Sync;
+
+/// A call that would succeed.
+pub(super) struct Call {
+    /// The operation, `store.method`.
+    pub(super) name: String,
+    /// What a repeat does.
+    pub(super) effect: Effect,
+    /// The shard that it concerns.
+    pub(super) shard_id: Option<ShardId>,
+    run: Box<Run>,
+}
+
+impl Call {
+    /// Makes it.
+    pub(super) async fn run(&self, p: &dyn Persistence, cx: &Context) -> Result<()> {
+        (self.run)(p, cx).await
+    }
+}
+
+fn call<R: Request + 'static>(
+    name: &str,
+    req: Arc<R>,
+    run: impl for<'a> Fn(&'a dyn Persistence, &'a Context) -> BoxFuture<'a, Result<()>> + Send + Sync + 'static,
+) -> Call {
+    let effect = crate::coverage::stores()
+        .iter()
+        .flat_map(|(store, methods)| methods.iter().map(move |(m, effect)| (format!("{store}.{m}"), *effect)))
+        .find_map(|(n, effect)| (n == name).then_some(effect));
+    Call { name: name.to_owned(), effect: effect.unwrap(), shard_id: req.shard_id(), run: Box::new(run) }
+}
+
+macro_rules! calls {
+    ($($store:literal $accessor:ident: { $($method:ident($req:expr),)* })*) => {
+        vec![$($({
+            let req = Arc::new($req);
+            call(concat!($store, ".", stringify!($method)), req.clone(), move |p, cx| {
+                let req = req.clone();
+                Box::pin(async move { settled(p.$accessor().$method(cx, &req).await) })
+            })
+        },)*)*]
+    };
+}
+
+/// Replies that hold outcomes of their own fail when one of these does.
+trait Reply {
+    fn check(self) -> Result<()>;
+}
+
+macro_rules! plain {
+    ($($t:ty),* $(,)?) => {$(impl Reply for $t {
+        fn check(self) -> Result<()> {
+            Ok(())
+        }
+    })*};
+}
+
+plain!(
+    (),
+    i64,
+    u64,
+    Option<u64>,
+    Shard,
+    MutableState,
+    CurrentRecord,
+    TaskQueue,
+    Scavenged,
+    Swept,
+    Vec<HistoryBranch>,
+    Vec<AckLevel>,
+    persistence_core::BranchToken,
+);
+
+impl<T> Reply for persistence_core::Page<T> {
+    fn check(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Reply for Vec<Result<()>> {
+    fn check(self) -> Result<()> {
+        self.into_iter().collect()
+    }
+}
+
+fn settled(result: Result<impl Reply>) -> Result<()> {
+    result?.check()
+}
+
+/// One call of every operation, each on things of its own that are there already.
+pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
+    let w = Flow::new(t).await?;
+    let other = [w.sibling(t), w.sibling(t), w.sibling(t), w.sibling(t), w.sibling(t)];
+    let mut runs = Vec::new();
+    for w in &other {
+        runs.push(w.begin(t, Running).await?);
+    }
+    let trees: Vec<_> = (0..4).map(|_| Tree::of(t, w.shard_id, w.run_key(t.run()))).collect();
+    for tree in &trees {
+        t.p.history().append_history_node(&t.cx(), &tree.append(&tree.root, (1, 2, 5, 0))).await?;
+    }
+    let queues = [task::queue_key(t), task::queue_key(t), task::queue_key(t)];
+    for key in &queues {
+        t.p.tasks().create_task_queue(&t.cx(), &task::create(key, 1, None)).await?;
+        t.p.tasks().create_tasks(&t.cx(), &task::add(key, 1, &[task::classic(1)])).await?;
+    }
+    let fifo = [queue::key(t, QueueType::Normal), queue::key(t, QueueType::Normal)];
+    for key in &fifo {
+        t.p.queues().create_queue(&t.cx(), &queue::create(key)).await?;
+        t.p.queues().enqueue(&t.cx(), &queue::enqueue(key, &["a", "b"])).await?;
+    }
+    let (c, page) = (TaskCategory::TRANSFER, || PageRequest::first(2));
+    let (min, max) = bounds(c);
+    let plans = vec![w.sibling(t).brand_new(&snapshot(t.run(), Running)).lower()?];
+    let (tree, key, line) = (&trees[0], &queues[0], &fifo[0]);
+    let (shard_id, reset) = (w.shard_id, snapshot(runs[1].run_id, Running));
+    Ok(calls! {
+        "shard" shards: {
+            get_or_create_shard(shard(t.shard(), 1)),
+            get_shard(GetShard { shard_id }),
+            update_shard(move_shard(shard_id, 2, 2)),
+            assert_shard_ownership(AssertShardOwnership { shard_id, range_id: 2 }),
+        }
+        "execution" executions: {
+            create_execution(w.brand_new(&snapshot(t.run(), Running))),
+            update_execution(other[0].touch(runs[0].run_id, 1)),
+            conflict_resolve_execution(other[1].resolve(ConflictResolveMode::UpdateCurrent, &reset)),
+            set_execution(other[2].set(&snapshot(runs[2].run_id, Running))),
+            delete_execution(other[3].delete(runs[3].run_id)),
+            delete_current_execution(other[3].delete_current(runs[3].run_id)),
+            apply(ApplyPlans { shard_id, plans }),
+            get_execution(GetExecution { shard_id, run: other[4].run_key(runs[4].run_id) }),
+            get_current_execution(GetCurrentExecution { shard_id, key: other[4].current_key() }),
+            list_executions(ListExecutions { shard_id, page: page() }),
+            add_history_tasks(w.add_tasks(&[immediate(c, 1)])),
+            get_history_tasks(GetHistoryTasks { shard_id, category: c, min, max, page: page() }),
+            complete_history_task(w.complete(&immediate(c, 1))),
+            range_complete_history_tasks(w.complete_range(c, min, max)),
+        }
+        "history" history: {
+            append_history_node(tree.append(&tree.root, (3, 1, 6, 5))),
+            read_history_branch(tree.read(&tree.root, 1, 9, page())),
+            read_history_headers(tree.read(&tree.root, 1, 9, page())),
+            read_history_branch_reverse(tree.reverse(&tree.root, 9, page())),
+            fork_history_branch(trees[1].fork(&trees[1].root, 3)),
+            delete_history_branch(trees[2].delete(&trees[2].root, None)),
+            trim_history_branch(trees[3].trim(&trees[3].root, 1, 5)),
+            list_tree_branches(tree.list()),
+            list_history_branches(ListHistoryBranches { page: page() }),
+        }
+        "task" tasks: {
+            create_task_queue(task::create(&task::queue_key(t), 1, None)),
+            get_task_queue(task::get(key)),
+            update_task_queue(task::update(&queues[1], 1, 2, None)),
+            delete_task_queue(task::delete(&queues[2], 1)),
+            list_task_queues(ListTaskQueues { page: page() }),
+            create_tasks(task::add(key, 1, &[task::classic(2)])),
+            get_tasks(task::all(key, page())),
+            complete_tasks_less_than(task::complete(key, TaskPosition::classic(2), Some(5))),
+        }
+        "queue" queues: {
+            create_queue(queue::create(&queue::key(t, QueueType::Dlq))),
+            enqueue(queue::enqueue(line, &["c"])),
+            read_queue(queue::read(line, None, page())),
+            update_ack_level(queue::ack(line, "me", 1)),
+            get_ack_levels(queue::acks(line)),
+            range_delete_messages(queue::delete(&fifo[1], 0)),
+            list_queues(queue::list(QueueType::Normal, page())),
+        }
+        "maintenance" maintenance: {
+            scavenge(Scavenge { limit: 10, safety_age: Duration::from_secs(86_400), token: None }),
+            sweep_expired(SweepExpired { limit: 10, token: None }),
+        }
+    })
+}

@@ -1,0 +1,157 @@
+//! Unknown outcomes: an answer that is lost must not become a wrong one.
+
+mod rival;
+mod wave;
+mod write;
+
+use crate::build::execution::{Flow, Write};
+use crate::build::record::*;
+use crate::race::Beside;
+use crate::{Case, Fault, FaultRule, Fixture, Injected};
+use persistence_core::store::ExecutionState::*;
+use persistence_core::store::*;
+use persistence_core::{Outcome, Result, RunId};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The cases of this module.
+pub(super) fn cases() -> Vec<Case<Fixture>> {
+    [write::cases(), rival::cases(), wave::cases()].concat()
+}
+
+/// Time for a rival to come in between two tries. The cases do not depend on how long it is, but on its being enough.
+const PAUSE: Duration = Duration::from_millis(700);
+
+const MAYBE: Fault = Fault::Before(Outcome::MaybeApplied);
+
+/// The next writes to the shards' table fail like this, one after the other.
+fn script(t: &Fixture, faults: &[Fault]) {
+    for fault in faults {
+        t.faults.script(FaultRule::write(*fault).table("shard"));
+    }
+}
+
+/// Waits until the faults that were injected are such.
+async fn until(t: &Fixture, such: impl Fn(Injected) -> bool) {
+    while !such(t.faults.injected()) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Sends a write whose first try fails like this and whose second finds no connection for a while; gives it back when that
+/// while has begun: whoever writes now comes in between.
+async fn interrupted(t: &Fixture, w: &Flow, write: Arc<dyn Write>, first: Fault) -> Beside<Result<()>> {
+    let before = t.faults.injected();
+    script(t, &[first, Fault::Cut(Some(PAUSE))]);
+    let w = w.clone();
+    let ours = Beside::run(async move { write.send(&*w.p, &w.cx()).await });
+    until(t, |i| i.cut > before.cut).await;
+    assert!(!ours.has_ended());
+    ours
+}
+
+/// A write, and what is to be read before and after it.
+struct Trial {
+    w: Flow,
+    write: Arc<dyn Write>,
+    /// The runs that take part, as they are before and after.
+    runs: Vec<(RunId, Option<MutableState>, MutableState)>,
+    current: Option<CurrentRecord>,
+}
+
+impl Trial {
+    /// Whether the write was done, exactly once.
+    async fn assert_done(&self, what: &str) -> Result<()> {
+        for (run, _, after) in &self.runs {
+            assert_eq!(self.w.load(*run).await?, *after, "{} {what}", self.write.operation());
+        }
+        if let Some(current) = &self.current {
+            assert_eq!(self.w.current().await?, *current, "{} {what}", self.write.operation());
+        }
+        Ok(())
+    }
+
+    /// Whether the write was not done at all.
+    async fn assert_not_done(&self, what: &str) {
+        for (run, before, _) in &self.runs {
+            assert_eq!(self.w.load(*run).await.ok(), *before, "{} {what}", self.write.operation());
+        }
+    }
+}
+
+/// One write of every kind, each on a workflow id of its own, all of which will succeed.
+async fn trials(t: &Fixture) -> Result<Vec<Trial>> {
+    let base = Flow::new(t).await?;
+    let mut trials = Vec::new();
+    let task = |n| vec![immediate(TaskCategory::TRANSFER, n)];
+
+    let (w, new) = (base.sibling(t), Snapshot { tasks: task(1), ..snapshot(t.run(), Running) });
+    let write: Arc<dyn Write> = Arc::new(w.brand_new(&new));
+    let current = Some(new.record.current(new.run_id));
+    trials.push(Trial { w, write, runs: vec![(new.run_id, None, created(&new))], current });
+
+    let w = base.sibling(t);
+    let new = snapshot(t.run(), Zombie);
+    let write = Arc::new(w.create(CreateMode::BypassCurrent, &new));
+    trials.push(Trial { w, write, runs: vec![(new.run_id, None, created(&new))], current: None });
+
+    let w = base.sibling(t);
+    let (old, new) = (w.begin(t, Completed).await?, snapshot(t.run(), Running));
+    let write = Arc::new(w.reuse(&old, &new));
+    let current = Some(new.record.current(new.run_id));
+    trials.push(Trial { w, write, runs: vec![(new.run_id, None, created(&new))], current });
+
+    let w = base.sibling(t);
+    let run = w.begin(t, Running).await?;
+    let change = Mutation {
+        upsert_items: items(3),
+        delete_items: keys(1),
+        buffered_events: Some(blob("buffered")),
+        tasks: task(2),
+        ..mutation(run.run_id, 1, Running)
+    };
+    let write = Arc::new(w.update_current(&change));
+    let runs = vec![(run.run_id, Some(created(&run)), mutated(&created(&run), &change))];
+    trials.push(Trial { w, write, runs, current: Some(change.record.current(run.run_id)) });
+
+    let w = base.sibling(t);
+    let zombie = w.zombie(t).await?;
+    let change = mutation(zombie.run_id, 1, Zombie);
+    let write = Arc::new(w.update(UpdateMode::BypassCurrent, &change));
+    let runs = vec![(zombie.run_id, Some(created(&zombie)), mutated(&created(&zombie), &change))];
+    trials.push(Trial { w, write, runs, current: None });
+
+    let w = base.sibling(t);
+    let run = w.begin(t, Running).await?;
+    let (end, next) = (mutation(run.run_id, 1, Completed), snapshot(t.run(), Created));
+    let mut update = w.update_current(&end);
+    update.new_run = Some(next.clone());
+    let runs = vec![
+        (run.run_id, Some(created(&run)), mutated(&created(&run), &end)),
+        (next.run_id, None, created(&next)),
+    ];
+    let current = Some(next.record.current(next.run_id));
+    trials.push(Trial { w, write: Arc::new(update), runs, current });
+
+    let w = base.sibling(t);
+    let (run, zombie) = (w.begin(t, Running).await?, w.zombie(t).await?);
+    let (reset, new) = (snapshot(zombie.run_id, Completed), snapshot(t.run(), Running));
+    let suppress = mutation(run.run_id, 1, Zombie);
+    let mut resolve = w.resolve(ConflictResolveMode::UpdateCurrent, &reset);
+    (resolve.current, resolve.new_run) = (Some(suppress.clone()), Some(new.clone()));
+    let runs = vec![
+        (run.run_id, Some(created(&run)), mutated(&created(&run), &suppress)),
+        (zombie.run_id, Some(created(&zombie)), replaced(&reset)),
+        (new.run_id, None, created(&new)),
+    ];
+    let current = Some(new.record.current(new.run_id));
+    trials.push(Trial { w, write: Arc::new(resolve), runs, current });
+
+    let w = base.sibling(t);
+    let run = w.begin(t, Running).await?;
+    let new = Snapshot { items: items(9), ..snapshot(run.run_id, Running) };
+    let write = Arc::new(w.set(&new));
+    let runs = vec![(run.run_id, Some(created(&run)), replaced(&new))];
+    trials.push(Trial { w, write, runs, current: Some(run.record.current(run.run_id)) });
+    Ok(trials)
+}
