@@ -17,6 +17,12 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// From a URL: see [`Builder::from_url`].
+    pub fn new(url: &str) -> Result<Self> {
+        let url = Url::parse(url).map_err(|e| Error::invalid("url", e.to_string()))?;
+        Builder::from_url(&url)
+    }
+
     /// From `postgres://user:password@host:port/database?option=value`. Options of our own are `pool_size` and
     /// `acquire_timeout_ms`; those that `sqlx` knows (`sslmode`, `sslrootcert`, `application_name`, …) go to it.
     pub fn from_url(url: &Url) -> Result<Self> {

@@ -1,23 +1,27 @@
-//! PostgreSQL under the conformance suite.
+//! PostgreSQL under the conformance suite: one server a run, one database a space.
 
 use driver_postgres::Builder;
-use persistence_sql::core::Context;
+use persistence_sql::core::{Context, Result};
 use persistence_sql::driver::SqlDriver;
-use persistence_tests::{Space, SqlHarness};
-use std::process::ExitCode;
-use std::sync::Arc;
+use persistence_tests::{Server, Space, SqlHarness};
+use std::{process::ExitCode, sync::Arc};
 
-async fn open(space: Space) -> persistence_sql::core::Result<Arc<dyn SqlDriver>> {
-    let server = std::env::var("PERSISTENCE_POSTGRES_URL").unwrap_or_default();
-    let url = |db: &str| url::Url::parse(&format!("{server}/{db}")).unwrap();
-    let admin = Builder::from_url(&url("postgres"))?.with_pool_size(1).open().await?;
+static SERVER: Server =
+    Server::new("postgres", "postgres:18", 5432, "database system is ready to accept connections")
+        .env(&[("POSTGRES_PASSWORD", "postgres")])
+        .args(&["-c", "max_connections=1000"])
+        .data_in_memory("/var/lib/postgresql");
+
+async fn open(space: Space) -> Result<Arc<dyn SqlDriver>> {
+    let server = SERVER.url(|host, port| format!("postgres://postgres:postgres@{host}:{port}")).await?;
+    let admin = Builder::new(&format!("{server}/postgres"))?.with_pool_size(1).open().await?;
     let create = format!("CREATE DATABASE \"{}\"", space.name());
-    // There already when a case opens it again.
+    // It is there already when a case opens it again.
     let _ = admin.acquire(&Context::new()).await?.execute(&create, Vec::new()).await;
     admin.close().await?;
-    Ok(Arc::new(Builder::from_url(&url(space.name()))?.with_pool_size(32).open().await?))
+    Ok(Arc::new(Builder::new(&format!("{server}/{}", space.name()))?.with_pool_size(200).open().await?))
 }
 
 fn main() -> ExitCode {
-    persistence_tests::main(SqlHarness::new("postgres", open))
+    SERVER.run(|| persistence_tests::main(SqlHarness::new("postgres", open)))
 }

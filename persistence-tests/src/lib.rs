@@ -59,6 +59,8 @@ mod nosql_harness;
 pub mod race;
 pub mod report;
 pub mod runner;
+#[cfg(feature = "containers")]
+pub mod server;
 pub mod space;
 pub mod sql;
 mod sql_harness;
@@ -73,6 +75,8 @@ pub use nosql_harness::NoSqlHarness;
 pub use persistence_core as core;
 pub use report::{Report, Waiver};
 pub use runner::Runner;
+#[cfg(feature = "containers")]
+pub use server::Server;
 pub use space::Space;
 pub use sql_harness::SqlHarness;
 pub use trials::{REPORT_DIR, main};
