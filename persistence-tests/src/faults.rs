@@ -40,6 +40,7 @@ enum On {
 pub struct FaultRule {
     on: On,
     table: Option<&'static str>,
+    caller: Option<&'static str>,
     skip: u64,
     times: u64,
     fault: Fault,
@@ -48,7 +49,7 @@ pub struct FaultRule {
 impl FaultRule {
     /// The next write fails like this.
     pub fn write(fault: Fault) -> Self {
-        FaultRule { on: On::Write, table: None, skip: 0, times: 1, fault }
+        FaultRule { on: On::Write, table: None, caller: None, skip: 0, times: 1, fault }
     }
 
     /// The next read fails like this.
@@ -60,6 +61,12 @@ impl FaultRule {
     #[must_use]
     pub fn table(self, table: &'static str) -> Self {
         FaultRule { table: Some(table), ..self }
+    }
+
+    /// Only calls whose context names this caller: one writer's answers are lost while another's are not.
+    #[must_use]
+    pub fn caller(self, caller: &'static str) -> Self {
+        FaultRule { caller: Some(caller), ..self }
     }
 
     /// Begins with the nth matching call, from 1.
@@ -204,18 +211,18 @@ impl Faults {
         lock(&self.random).is_some()
     }
 
-    /// Decides about a write to these tables.
-    pub(crate) fn on_write(&self, tables: &[&'static str]) -> Option<Fault> {
-        self.decide(On::Write, tables)
+    /// Decides about a write of a caller to these tables.
+    pub(crate) fn on_write(&self, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
+        self.decide(On::Write, caller, tables)
     }
 
-    /// Decides about a read of this table.
-    pub(crate) fn on_read(&self, table: &'static str) -> Option<Fault> {
-        self.decide(On::Read, &[table])
+    /// Decides about a read of a caller of this table.
+    pub(crate) fn on_read(&self, caller: Option<&str>, table: &'static str) -> Option<Fault> {
+        self.decide(On::Read, caller, &[table])
     }
 
-    fn decide(&self, on: On, tables: &[&'static str]) -> Option<Fault> {
-        let fault = self.scripted(on, tables).or_else(|| self.rolled(on))?;
+    fn decide(&self, on: On, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
+        let fault = self.scripted(on, caller, tables).or_else(|| self.rolled(on))?;
         let count = match fault {
             Fault::Before(_) => &self.counts.before,
             Fault::After => &self.counts.after,
@@ -230,11 +237,12 @@ impl Faults {
         Some(fault)
     }
 
-    fn scripted(&self, on: On, tables: &[&'static str]) -> Option<Fault> {
+    fn scripted(&self, on: On, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
         let mut script = lock(&self.script);
         let mut decided = None;
         for rule in script.iter_mut() {
-            if rule.on != on || rule.table.is_some_and(|t| !tables.contains(&t)) {
+            let of_another = rule.caller.is_some_and(|c| caller != Some(c));
+            if rule.on != on || of_another || rule.table.is_some_and(|t| !tables.contains(&t)) {
                 continue;
             }
             if rule.skip > 0 {

@@ -87,7 +87,7 @@ impl Faulty {
     }
 
     async fn fail_read(&self, cx: &Context, what: &'static str, table: Table) -> Result<()> {
-        match self.faults.on_read(table.name()) {
+        match self.faults.on_read(cx.caller(), table.name()) {
             None => Ok(()),
             Some(Fault::Cut(after)) => Err(cut(what, cx, after).await.with_outcome(Outcome::NotApplied)),
             Some(_) => Err(Error::unavailable(what, "injected: no answer").with_outcome(Outcome::NotApplied)),
@@ -153,7 +153,7 @@ impl RowStore for Faulty {
         let late = self.faults.take_held(&partitions(&write));
         let (before, after) = if self.faults.coin() { (late, Vec::new()) } else { (Vec::new(), late) };
         self.faults.deliver(before).await;
-        let fault = self.faults.on_write(&tables);
+        let fault = self.faults.on_write(cx.caller(), &tables);
         let outcome = self.fail_write(cx, write, fault).await;
         self.faults.deliver(after).await;
         outcome

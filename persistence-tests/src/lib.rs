@@ -53,6 +53,7 @@ pub mod fixture;
 pub mod generic;
 mod guard;
 pub mod harness;
+pub mod mutants;
 pub mod narrow;
 pub mod nosql;
 mod nosql_harness;

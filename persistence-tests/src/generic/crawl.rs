@@ -22,6 +22,7 @@ pub(crate) async fn crawl<'a, T>(size: u32, read: impl Read<'a, T>) -> Result<Ve
         assert!(got.items.len() <= size as usize, "{} items on a page of {size}", got.items.len());
         assert!(first || !got.items.is_empty(), "a token led to an empty page");
         items.extend(got.items);
+        assert!(items.len() < 1_000_000, "a crawl without an end");
         let Some(token) = got.next else { return Ok(items) };
         assert_eq!(items.len() % size as usize, 0, "a page with a token is not full");
         page = PageRequest::after(size, token);

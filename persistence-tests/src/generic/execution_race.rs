@@ -150,6 +150,8 @@ crate::cases! {
                     loop {
                         let _inside = overlap.enter();
                         let read = w.load(run_id).await.unwrap();
+                        // Others may come between reading and writing: that is what a compare-and-set is for.
+                        tokio::task::yield_now().await;
                         let mut change = mutation(run_id, read.record_version, Running);
                         change.record.next_event_id = read.record.next_event_id + 1;
                         match w.send(&w.update_current(&change)).await {

@@ -7,10 +7,10 @@ mod write;
 use crate::build::execution::{Flow, Write};
 use crate::build::record::*;
 use crate::race::Beside;
-use crate::{Case, Fault, FaultRule, Fixture, Injected};
+use crate::{Case, Fault, FaultRule, Faults, Fixture, Injected};
 use persistence_core::store::ExecutionState::*;
 use persistence_core::store::*;
-use persistence_core::{Outcome, Result, RunId};
+use persistence_core::{Context, Outcome, Result, RunId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +18,6 @@ use std::time::Duration;
 pub(super) fn cases() -> Vec<Case<Fixture>> {
     [write::cases(), rival::cases(), wave::cases()].concat()
 }
-
-/// Time for a rival to come in between two tries. The cases do not depend on how long it is, but on its being enough.
-const PAUSE: Duration = Duration::from_millis(700);
 
 const MAYBE: Fault = Fault::Before(Outcome::MaybeApplied);
 
@@ -38,16 +35,48 @@ async fn until(t: &Fixture, such: impl Fn(Injected) -> bool) {
     }
 }
 
-/// Sends a write whose first try fails like this and whose second finds no connection for a while; gives it back when that
-/// while has begun: whoever writes now comes in between.
-async fn interrupted(t: &Fixture, w: &Flow, write: Arc<dyn Write>, first: Fault) -> Beside<Result<()>> {
-    let before = t.faults.injected();
-    script(t, &[first, Fault::Cut(Some(PAUSE))]);
-    let w = w.clone();
-    let ours = Beside::run(async move { write.send(&*w.p, &w.cx()).await });
-    until(t, |i| i.cut > before.cut).await;
-    assert!(!ours.has_ended());
-    ours
+/// The caller whose answers are lost while a rival's are not.
+const OURS: &str = "ours";
+
+/// A call of ours that gets no connection since its first try failed: whoever writes now comes in between.
+struct Interrupted<T> {
+    call: Beside<T>,
+    faults: Arc<Faults>,
+}
+
+impl<T: Send + 'static> Interrupted<T> {
+    /// Begins it, with the context that it needs, and waits until its first try has failed and a second found nothing.
+    async fn begin<F>(t: &Fixture, first: Fault, call: impl FnOnce(Context) -> F) -> Self
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let before = t.faults.injected().total();
+        for (fault, times) in [(first, 1), (MAYBE, u64::MAX)] {
+            t.faults.script(FaultRule::write(fault).table("shard").caller(OURS).times(times));
+        }
+        let call = Beside::run(call(t.cx().with_caller(OURS)));
+        until(t, |i| i.total() >= before + 2).await;
+        assert!(!call.has_ended(), "it did not try again");
+        Interrupted { call, faults: t.faults.clone() }
+    }
+
+    /// Lets it through, and gives its answer.
+    async fn end(self) -> T {
+        self.faults.clear();
+        self.call.end().await
+    }
+
+    /// Its caller goes away; then it is let through.
+    fn abandon(self) {
+        drop(self.call);
+        self.faults.clear();
+    }
+}
+
+/// Interrupts a write.
+async fn interrupted(t: &Fixture, w: &Flow, write: Arc<dyn Write>, first: Fault) -> Interrupted<Result<()>> {
+    let p = w.p.clone();
+    Interrupted::begin(t, first, |cx| async move { write.send(&*p, &cx).await }).await
 }
 
 /// A write, and what is to be read before and after it.

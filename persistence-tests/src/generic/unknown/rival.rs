@@ -1,6 +1,6 @@
 //! Another writer between the first try and its repeat.
 
-use super::{MAYBE, interrupted};
+use super::{Interrupted, MAYBE, interrupted};
 use crate::build::execution::{Flow, Write, move_shard};
 use crate::build::expect::*;
 use crate::build::record::*;
@@ -34,7 +34,6 @@ async fn update_beside(
     let rival = w.over(t.another().await?);
     let ours = interrupted(t, &w, Arc::new(w.touch(run.run_id, 1)), first).await;
     write_on(&rival, run.run_id, version, times).await?;
-    assert!(!ours.has_ended(), "the rival was too slow");
     let ours = ours.end().await;
     t.faults.release().await;
     assert_eq!(w.load(run.run_id).await?.record_version, version + times, "a late try took effect");
@@ -93,7 +92,6 @@ crate::cases! {
         let run = snapshot(t.run(), Running);
         let ours = interrupted(t, &w, Arc::new(w.brand_new(&run)), Fault::After).await;
         write_on(&w, run.run_id, 1, 2 * REMEMBERED + 3).await?;
-        assert!(!ours.has_ended(), "the rival was too slow");
         ours.end().await?;
         assert_eq!(w.load(run.run_id).await?.record_version, 2 * REMEMBERED + 4);
     }
@@ -107,7 +105,6 @@ crate::cases! {
             let run = snapshot(t.run(), Running);
             let ours = interrupted(t, &w, Arc::new(w.brand_new(&run)), first).await;
             let rival = w.begin(t, Running).await?;
-            assert!(!ours.has_ended(), "the rival was too slow");
             let e = current_failed(ours.end().await, Some(&rival.record.current(rival.run_id)));
             assert_eq!(e.outcome(), Outcome::NotApplied, "{e}");
             t.faults.release().await;
@@ -127,7 +124,6 @@ crate::cases! {
         let create = w.create(CreateMode::BypassCurrent, &ours);
         let pending = interrupted(t, &w, Arc::new(create), Fault::Late).await;
         w.send(&w.create(CreateMode::BypassCurrent, &theirs)).await?;
-        assert!(!pending.has_ended(), "the rival was too slow");
         run_failed(pending.end().await, ours.run_id, None, Some(&created(&theirs)));
         t.faults.release().await;
         assert_eq!(w.load(ours.run_id).await?, created(&theirs));
@@ -150,7 +146,6 @@ crate::cases! {
                 let ours = interrupted(t, &w, write, first).await;
                 let version = if first == Fault::After { 2 } else { 1 };
                 write_on(&w, run.run_id, version, 1).await?;
-                assert!(!ours.has_ended(), "the rival was too slow");
                 let (ours, stored) = (ours.end().await, w.load(run.run_id).await?);
                 if first == Fault::After {
                     ours?;
@@ -175,7 +170,6 @@ crate::cases! {
             let run = w.begin(t, Running).await?;
             let ours = interrupted(t, &w, Arc::new(w.touch(run.run_id, 1)), first).await;
             w.send(&move_shard(w.shard_id, 2, 3)).await?;
-            assert!(!ours.has_ended(), "the rival was too slow");
             let ours = ours.end().await;
             t.faults.release().await;
             let version = w.load(run.run_id).await?.record_version;
@@ -197,7 +191,6 @@ crate::cases! {
             let w = Flow::new(t).await?;
             let ours = interrupted(t, &w, Arc::new(move_shard(w.shard_id, 2, 3)), first).await;
             w.send(&move_shard(w.shard_id, rival.0, rival.1)).await?;
-            assert!(!ours.has_ended(), "the rival was too slow");
             let ours = ours.end().await;
             if done {
                 ours?;
@@ -220,7 +213,6 @@ crate::cases! {
         for range_id in 3..3 + REMEMBERED {
             w.send(&move_shard(w.shard_id, range_id, range_id + 1)).await?;
         }
-        assert!(!ours.has_ended(), "the rival was too slow");
         let e = shard_lost(ours.end().await, 2, Some(3 + REMEMBERED));
         assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
     }
@@ -233,7 +225,6 @@ crate::cases! {
             let w = Flow::new(t).await?;
             let ours = interrupted(t, &w, Arc::new(move_shard(w.shard_id, 2, 2)), first).await;
             w.send(&move_shard(w.shard_id, 2, 3)).await?;
-            assert!(!ours.has_ended(), "the rival was too slow");
             let e = shard_lost(ours.end().await, 2, Some(3));
             assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
         }
@@ -244,17 +235,11 @@ crate::cases! {
     #[kind(Calm)]
     async fn rivals_of_a_new_shard(t) {
         for first in [Fault::After, Fault::Late] {
-            let before = t.faults.injected().cut;
-            super::script(t, &[first, Fault::Cut(Some(super::PAUSE))]);
-            let (id, p, cx) = (t.shard(), t.p.clone(), t.cx());
+            let (id, p) = (t.shard(), t.p.clone());
             let mine = crate::build::execution::shard(id, 10);
-            let ours = crate::race::Beside::run({
-                let mine = mine.clone();
-                async move { p.shards().get_or_create_shard(&cx, &mine).await }
-            });
-            super::until(t, |i| i.cut > before).await;
+            let call = |cx| async move { p.shards().get_or_create_shard(&cx, &mine).await };
+            let ours = Interrupted::begin(t, first, call).await;
             let theirs = t.p.shards().get_or_create_shard(&t.cx(), &crate::build::execution::shard(id, 20)).await?;
-            assert!(!ours.has_ended(), "the rival was too slow");
             assert_eq!(ours.end().await?, theirs);
             assert_eq!(theirs.range_id, if first == Fault::After { 10 } else { 20 });
             t.faults.release().await;
@@ -271,7 +256,6 @@ crate::cases! {
             let run = w.begin(t, Running).await?;
             let ours = interrupted(t, &w, Arc::new(w.touch(run.run_id, 1)), first).await;
             w.send(&w.delete(run.run_id)).await?;
-            assert!(!ours.has_ended(), "the rival was too slow");
             let e = run_failed(ours.end().await, run.run_id, Some(1), None);
             assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
             t.faults.release().await;

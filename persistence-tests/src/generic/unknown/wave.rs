@@ -1,10 +1,9 @@
 //! Many plans in one write whose answer is lost.
 
-use super::{MAYBE, PAUSE, script, until};
+use super::{Interrupted, MAYBE, script};
 use crate::build::execution::Flow;
 use crate::build::expect::*;
 use crate::build::record::*;
-use crate::race::Beside;
 use crate::{Fault, Fixture};
 use persistence_core::store::ExecutionState::*;
 use persistence_core::store::*;
@@ -139,16 +138,12 @@ crate::cases! {
             let done = first == Fault::After;
             let w = Flow::new(t).await?;
             let wave = wave(t, &w, 4).await?;
-            let before = t.faults.injected().cut;
-            script(t, &[first, Fault::Cut(Some(PAUSE))]);
-            let ours = Beside::run({
-                let (w, plans) = (w.clone(), wave.plans.clone());
-                async move { w.apply(plans).await }
-            });
-            until(t, |i| i.cut > before).await;
+            let req = ApplyPlans { shard_id: w.shard_id, plans: wave.plans.clone() };
+            let p = w.p.clone();
+            let call = |cx| async move { p.executions().apply(&cx, &req).await };
+            let ours = Interrupted::begin(t, first, call).await;
             let (rival, _, run) = &wave.want[1];
             rival.send(&rival.touch(*run, if done { 2 } else { 1 })).await?;
-            assert!(!ours.has_ended(), "the rival was too slow");
             let mut outcomes = ours.end().await?;
             let contested = outcomes.remove(1);
             let stored = rival.load(*run).await?;
