@@ -164,7 +164,7 @@ impl Bucket {
 
     async fn write_once<T: Send + 'static>(&self, cx: &Context, work: &Work<T>, tried: Tried) -> Result<T> {
         if let Some(writer) = &self.writer {
-            return Job::submit(writer, Arc::clone(work), tried).await;
+            return Job::submit(writer, cx, Arc::clone(work), tried).await;
         }
         let mut tx = self.connection(cx).await?;
         tx.conn.begin(true).await?;
@@ -194,13 +194,21 @@ impl Bucket {
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
         let query = async { self.connection(cx).await?.query(table, sql, args, columns).await };
-        let result = match cx.deadline() {
-            Some(deadline) => tokio::time::timeout_at(deadline.into(), query)
-                .await
-                .unwrap_or_else(|_| Err(Error::timeout(table))),
-            None => query.await,
-        };
-        // A read changes nothing, whatever became of it.
-        result.map_err(|e| e.with_outcome(Outcome::NotApplied))
+        read(cx, table, query).await
     }
+}
+
+/// A read, which ends with the caller's deadline at the latest and changes nothing, whatever becomes of it.
+pub(crate) async fn read<T>(
+    cx: &Context,
+    table: &'static str,
+    read: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let result = match cx.deadline() {
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), read)
+            .await
+            .unwrap_or_else(|_| Err(Error::timeout(table))),
+        None => read.await,
+    };
+    result.map_err(|e| e.with_outcome(Outcome::NotApplied))
 }

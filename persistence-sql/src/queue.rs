@@ -1,7 +1,7 @@
 //! FIFO queues. A queue's row knows the next id and the first that is not deleted, so ids never go back and counts are exact.
 
-use crate::attempts::{answer, remember};
-use crate::bucket::{Bucket, Sql, work};
+use crate::attempts::{answer, is_forgotten, next_version, remember};
+use crate::bucket::{self, Bucket, Sql, Tried, work};
 use crate::core::codec::{decode, encode};
 use crate::core::page::QueryId;
 use crate::core::store::*;
@@ -12,6 +12,7 @@ use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value};
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use uuid::Uuid;
 
 const SELECT: &str = "\
@@ -93,6 +94,38 @@ async fn store(tx: &mut Tx, k: &QueueKey, q: Stored, replace: bool) -> Result<()
     tx.put(&QUEUES, vec![row], replace).await
 }
 
+/// A change that is done once, though it may be tried more than once and nothing but memory tells whether it was done.
+#[derive(Clone)]
+struct Once {
+    attempt: AttemptId,
+    /// The version that the first try would have written; 0 before it.
+    first: Arc<AtomicI64>,
+}
+
+impl Once {
+    fn new(attempt: AttemptId) -> Self {
+        Once { attempt, first: Arc::new(AtomicI64::new(0)) }
+    }
+
+    /// The answer of an earlier try, if there was one; an error if nobody can tell any more, because so many others came in
+    /// between that they would have displaced its memory.
+    fn earlier(&self, q: &Stored, tried: Tried) -> Option<Result<i64>> {
+        let first = self.first.compare_exchange(0, next_version(&q.attempts), Relaxed, Relaxed);
+        if !tried.unknown {
+            return None;
+        }
+        if let Some(answer) = answer(&q.attempts, self.attempt) {
+            return Some(Ok(answer));
+        }
+        let forgotten = first.is_err_and(|version| is_forgotten(&q.attempts, version));
+        forgotten.then(|| Err(Error::timeout(format!("queue {:?}", q.name))))
+    }
+
+    fn remember(&self, q: &mut Stored, answer: i64) {
+        q.attempts = remember(&q.attempts, next_version(&q.attempts), self.attempt, answer);
+    }
+}
+
 impl Bucket {
     async fn create_fifo(&self, cx: &Context, req: CreateQueue) -> Result<()> {
         let req = Arc::new(req);
@@ -118,20 +151,20 @@ impl Bucket {
     }
 
     async fn enqueue(&self, cx: &Context, req: Enqueue) -> Result<i64> {
-        let req = Arc::new(req);
+        let (once, req) = (Once::new(req.attempt), Arc::new(req));
         let work = work(move |tx: &mut Tx, tried| {
-            let req = Arc::clone(&req);
+            let (once, req) = (once.clone(), Arc::clone(&req));
             Box::pin(async move {
                 let lock = tx.dialect.for_update;
                 let mut queue = load(tx, &req.key, lock).await?;
-                if let Some(first) = answer(&queue.attempts, req.attempt).filter(|_| tried.unknown) {
-                    return Ok(first);
+                if let Some(earlier) = once.earlier(&queue, tried) {
+                    return Ok(earlier);
                 }
                 let first = queue.next_id;
                 let count = i64::try_from(req.messages.len()).unwrap_or(i64::MAX);
                 let next = first.checked_add(count);
                 queue.next_id = next.ok_or_else(|| Error::invalid("messages", "ids are used up"))?;
-                queue.attempts = remember(&queue.attempts, queue.next_id, req.attempt, first);
+                once.remember(&mut queue, first);
                 store(tx, &req.key, queue, true).await?;
                 let row = |(id, m): (i64, &Blob)| {
                     let mut row = key(&req.key);
@@ -140,50 +173,68 @@ impl Bucket {
                 };
                 let rows = (first..).zip(&req.messages).map(row).collect();
                 tx.put(&MESSAGES, rows, false).await?;
-                Ok(first)
+                Ok(Ok(first))
             })
         });
-        self.write(cx, work).await
+        self.write(cx, work).await?
     }
 
     async fn delete_messages(&self, cx: &Context, req: RangeDeleteMessages) -> Result<u64> {
-        let (req, attempt) = (Arc::new(req), AttemptId(self.env.ids.next()));
+        let (req, once) = (Arc::new(req), Once::new(AttemptId(self.env.ids.next())));
         let work = work(move |tx: &mut Tx, tried| {
-            let req = Arc::clone(&req);
+            let (once, req) = (once.clone(), Arc::clone(&req));
             Box::pin(async move {
                 let lock = tx.dialect.for_update;
                 let mut queue = load(tx, &req.key, lock).await?;
-                if let Some(deleted) = answer(&queue.attempts, attempt).filter(|_| tried.unknown) {
-                    return Ok(u64::try_from(deleted).unwrap_or(0));
+                if let Some(earlier) = once.earlier(&queue, tried) {
+                    return Ok(earlier);
                 }
                 let end = req.max.saturating_add(1).min(queue.next_id);
                 if end <= queue.first_id {
-                    return Ok(0);
+                    return Ok(Ok(0));
                 }
                 let deleted = end - queue.first_id;
                 queue.first_id = end;
-                queue.attempts = remember(&queue.attempts, queue.next_id, attempt, deleted);
+                once.remember(&mut queue, deleted);
                 store(tx, &req.key, queue, true).await?;
                 let mut args = key(&req.key);
                 args.push(end.into());
                 tx.execute(DELETE_MESSAGES, args).await?;
-                Ok(u64::try_from(deleted).unwrap_or(0))
+                Ok(Ok(deleted))
             })
         });
-        self.write(cx, work).await
+        let deleted = self.write(cx, work).await??;
+        Ok(u64::try_from(deleted).unwrap_or(0))
+    }
+
+    /// Rows that belong to a queue, which must be there.
+    async fn of_queue(
+        &self,
+        cx: &Context,
+        k: &QueueKey,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let find = async {
+            let mut tx = self.connection(cx).await?;
+            load(&mut tx, k, "").await?;
+            tx.query(table, sql, args, columns).await
+        };
+        bucket::read(cx, table, find).await
     }
 
     async fn read_messages(&self, cx: &Context, req: &ReadQueue) -> Result<Page<QueueMessage>> {
         let size = req.page.checked_size()?;
         let query = QueryId::new("queue.read_queue", &(&req.key, req.after));
         let token: Option<i64> = query.position(req.page.token.as_ref())?;
-        let mut tx = self.connection(cx).await?;
-        load(&mut tx, &req.key, "").await?;
         let mut args = key(&req.key);
         let after = token.or(req.after).unwrap_or(-1);
         args.extend([after.into(), Value::Int(i64::from(req.page.size) + 1)]);
         let mut found = Vec::new();
-        for mut row in tx.query("queue_messages", SELECT_MESSAGES, args, &[Kind::Int, Kind::Bytes]).await? {
+        let columns = &[Kind::Int, Kind::Bytes];
+        for mut row in self.of_queue(cx, &req.key, "queue_messages", SELECT_MESSAGES, args, columns).await? {
             let id = row.int()?;
             let payload: Blob = decode("queue message", &row.bytes()?)?;
             payload.verify("queue message")?;
@@ -215,9 +266,8 @@ impl Bucket {
     }
 
     async fn ack_levels(&self, cx: &Context, k: &QueueKey) -> Result<Vec<AckLevel>> {
-        let mut tx = self.connection(cx).await?;
-        load(&mut tx, k, "").await?;
-        let rows = tx.query("queue_acks", SELECT_ACKS, key(k), &[Kind::Text, Kind::Int]).await?;
+        let columns = &[Kind::Text, Kind::Int];
+        let rows = self.of_queue(cx, k, "queue_acks", SELECT_ACKS, key(k), columns).await?;
         rows.into_iter().map(|mut r| Ok(AckLevel { consumer: r.text()?, level: r.int()? })).collect()
     }
 

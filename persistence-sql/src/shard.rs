@@ -1,6 +1,6 @@
 //! Shard rows.
 
-use crate::attempts::{answer, remember};
+use crate::attempts::{answer, is_forgotten, remember};
 use crate::bucket::{Bucket, Sql, work};
 use crate::core::codec::{decode, encode};
 use crate::core::store::*;
@@ -119,7 +119,7 @@ impl Bucket {
                             return Ok(());
                         }
                         let error = lost(req.shard_id, req.previous_range_id, Some(range_id));
-                        let doubt = tried.unknown && !moves;
+                        let doubt = tried.unknown && (!moves || is_forgotten(&attempts, req.range_id));
                         return Err(if doubt { error.with_outcome(Outcome::MaybeApplied) } else { error });
                     }
                     let attempts =

@@ -1,7 +1,7 @@
 //! Task queues.
 
-use crate::attempts::{answer, remember};
-use crate::bucket::{Bucket, Sql, Tried, work};
+use crate::attempts::{answer, is_forgotten, remember};
+use crate::bucket::{self, Bucket, Sql, Tried, work};
 use crate::core::codec::{decode, encode};
 use crate::core::page::QueryId;
 use crate::core::store::*;
@@ -196,7 +196,12 @@ fn refuse(w: &Fenced, live: Option<&Stored>, tried: Tried) -> Result<()> {
     }
     match &w.action {
         Action::Update { range_id, attempt, .. } if *range_id != w.range_id => {
-            if live.is_some_and(|s| answer(&s.attempts, *attempt).is_some()) { Ok(()) } else { Err(error) }
+            match live {
+                Some(s) if answer(&s.attempts, *attempt).is_some() => Ok(()),
+                Some(s) if !is_forgotten(&s.attempts, *range_id) => Err(error),
+                // Too long ago, or the queue is gone and its memory with it.
+                _ => Err(error.with_outcome(Outcome::MaybeApplied)),
+            }
         }
         // The queue is gone: this delete may have done it, and nothing remains to tell.
         Action::Delete if live.is_none() => Ok(()),
@@ -322,8 +327,8 @@ impl TaskStore for Sql {
     async fn get_task_queue(&self, cx: &Context, req: &GetTaskQueue) -> Result<TaskQueue> {
         validate::task_queue(&req.key)?;
         let _inside = self.bucket.gate.enter()?;
-        let mut tx = self.bucket.connection(cx).await?;
-        let stored = load(&mut tx, &req.key, "").await?.map(|s| s.queue);
+        let find = async { load(&mut self.bucket.connection(cx).await?, &req.key, "").await };
+        let stored = bucket::read(cx, "task_queues", find).await?.map(|s| s.queue);
         let live = stored.filter(|q| !is_over(q.expires_at, self.bucket.env.clock.now()));
         live.ok_or_else(|| Error::not_found("task queue", name(&req.key)))
     }

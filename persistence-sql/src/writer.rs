@@ -2,7 +2,7 @@
 
 use crate::bucket::{Tried, Work};
 use crate::core::commit::{BatchEngine, GroupCommitter};
-use crate::core::{Error, Outcome, Result};
+use crate::core::{Context, Error, Outcome, Result};
 use crate::tx::Tx;
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -29,6 +29,7 @@ pub(crate) trait AnyJob: Send {
 }
 
 pub(crate) struct Job<T> {
+    cx: Context,
     work: Work<T>,
     tried: Tried,
     result: Option<Result<T>>,
@@ -36,9 +37,14 @@ pub(crate) struct Job<T> {
 }
 
 impl<T: Send + 'static> Job<T> {
-    pub(crate) async fn submit(writer: &GroupCommitter<Writer>, work: Work<T>, tried: Tried) -> Result<T> {
+    pub(crate) async fn submit(
+        writer: &GroupCommitter<Writer>,
+        cx: &Context,
+        work: Work<T>,
+        tried: Tried,
+    ) -> Result<T> {
         let (reply, wait) = oneshot::channel();
-        let job = Job { work, tried, result: None, reply: Some(reply) };
+        let job = Job { cx: cx.clone(), work, tried, result: None, reply: Some(reply) };
         writer.submit(Box::new(job)).await?;
         wait.await.unwrap_or_else(|_| Err(Error::unavailable("write", "the writer went away")))
     }
@@ -52,6 +58,7 @@ impl<T: Send + 'static> AnyJob for Job<T> {
             // Its deadline passed while it waited: it was never begun, and whoever asked has been told.
             return Ok(());
         }
+        tx.conn.serve(&self.cx);
         let result = (self.work)(tx, self.tried).await;
         // A refusal before the first write leaves the shared transaction as it was.
         let broken = result.as_ref().err().filter(|_| tx.dirty).cloned();

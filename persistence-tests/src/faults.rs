@@ -5,7 +5,7 @@ use persistence_core::Outcome;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -151,9 +151,20 @@ pub struct Faults {
     random: Mutex<Option<Random>>,
     counts: Counts,
     held: Mutex<Vec<Held>>,
+    /// Transactions that have begun and not ended.
+    under_way: Arc<AtomicU64>,
     /// Calls that stall, or are about to.
     stalls: AtomicU64,
     go: Go,
+}
+
+/// A transaction that has begun.
+pub(crate) struct UnderWay(Arc<AtomicU64>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Where stalled calls wait; one permit each.
@@ -211,18 +222,18 @@ impl Faults {
         lock(&self.random).is_some()
     }
 
-    /// Decides about a write of a caller to these tables.
-    pub(crate) fn on_write(&self, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
-        self.decide(On::Write, caller, tables)
+    /// Decides about a write of these callers (who may share one) to these tables.
+    pub(crate) fn on_write(&self, callers: &[&str], tables: &[&'static str]) -> Option<Fault> {
+        self.decide(On::Write, callers, tables)
     }
 
     /// Decides about a read of a caller of this table.
     pub(crate) fn on_read(&self, caller: Option<&str>, table: &'static str) -> Option<Fault> {
-        self.decide(On::Read, caller, &[table])
+        self.decide(On::Read, caller.as_slice(), &[table])
     }
 
-    fn decide(&self, on: On, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
-        let fault = self.scripted(on, caller, tables).or_else(|| self.rolled(on))?;
+    fn decide(&self, on: On, callers: &[&str], tables: &[&'static str]) -> Option<Fault> {
+        let fault = self.scripted(on, callers, tables).or_else(|| self.rolled(on))?;
         let count = match fault {
             Fault::Before(_) => &self.counts.before,
             Fault::After => &self.counts.after,
@@ -237,11 +248,11 @@ impl Faults {
         Some(fault)
     }
 
-    fn scripted(&self, on: On, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
+    fn scripted(&self, on: On, callers: &[&str], tables: &[&'static str]) -> Option<Fault> {
         let mut script = lock(&self.script);
         let mut decided = None;
         for rule in script.iter_mut() {
-            let of_another = rule.caller.is_some_and(|c| caller != Some(c));
+            let of_another = rule.caller.is_some_and(|c| !callers.contains(&c));
             if rule.on != on || of_another || rule.table.is_some_and(|t| !tables.contains(&t)) {
                 continue;
             }
@@ -299,6 +310,20 @@ impl Faults {
     pub(crate) async fn stall(&self) {
         if let Ok(permit) = self.go.0.acquire().await {
             permit.forget();
+        }
+    }
+
+    /// Counts a transaction as long as the answer is kept.
+    pub(crate) fn begun(&self) -> UnderWay {
+        self.under_way.fetch_add(1, Relaxed);
+        UnderWay(self.under_way.clone())
+    }
+
+    /// Waits until no transaction is under way: one that its caller gave up by its deadline may still come to its end, and
+    /// must not meet what is scripted next.
+    pub async fn quiet(&self) {
+        while self.under_way.load(Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 

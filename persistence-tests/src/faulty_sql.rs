@@ -1,6 +1,6 @@
 //! A SQL driver on which things go wrong: at the commit, where outcomes become unknown, and on single reads.
 
-use crate::faults::{Fault, Faults, Held};
+use crate::faults::{Fault, Faults, Held, UnderWay};
 use async_trait::async_trait;
 use persistence_core::{Context, Error, Outcome, Result};
 use persistence_sql::dialect::Dialect;
@@ -41,8 +41,8 @@ impl SqlDriver for FaultySql {
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
         let inner = self.inner.acquire(cx).await?;
         let (faults, single_writer) = (self.faults.clone(), self.dialect().single_writer);
-        let (in_transaction, written) = (false, Vec::new());
-        Ok(Box::new(FaultyConnection { inner, faults, in_transaction, single_writer, written }))
+        let (in_transaction, written, served) = (None, Vec::new(), vec![cx.clone()]);
+        Ok(Box::new(FaultyConnection { inner, faults, in_transaction, single_writer, written, served }))
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
@@ -57,10 +57,12 @@ impl SqlDriver for FaultySql {
 struct FaultyConnection {
     inner: Box<dyn SqlConnection>,
     faults: Arc<Faults>,
-    in_transaction: bool,
+    in_transaction: Option<UnderWay>,
     single_writer: bool,
     /// What the transaction has looked at or written to, by the names that scripts use.
     written: Vec<&'static str>,
+    /// Whose calls it serves: one, except in the transactions of a single writer.
+    served: Vec<Context>,
 }
 
 /// The part of the store that a table belongs to: the name that scripts use on every driver.
@@ -83,10 +85,23 @@ fn target(sql: &str) -> &str {
     .unwrap_or_default()
 }
 
+/// Gives no answer for a while, and at most until the last of the callers has given up: then the connection is cut.
+async fn cut(what: &'static str, served: &[Context], after: Option<Duration>) -> Error {
+    let limit = after.unwrap_or(FOR_EVER);
+    let wait = served.iter().map(|cx| cx.remaining(limit)).max();
+    tokio::time::sleep(wait.unwrap_or(limit)).await;
+    if served.iter().all(Context::is_expired) {
+        Error::timeout(what)
+    } else {
+        Error::unavailable(what, "injected: the connection was cut")
+    }
+}
+
 impl FaultyConnection {
     async fn give_up(&mut self) -> Result<()> {
-        self.in_transaction = false;
-        self.inner.rollback().await
+        let done = self.inner.rollback().await;
+        self.in_transaction = None;
+        done
     }
 }
 
@@ -94,7 +109,7 @@ impl FaultyConnection {
 impl SqlConnection for FaultyConnection {
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64> {
         let done = self.inner.execute(sql, args).await?;
-        if self.in_transaction {
+        if self.in_transaction.is_some() {
             self.written.push(part(target(sql)));
         }
         Ok(done)
@@ -107,10 +122,15 @@ impl SqlConnection for FaultyConnection {
         args: Vec<Value>,
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
-        if !self.in_transaction && self.faults.on_read(part(table)).is_some() {
-            return Err(Error::unavailable("query", "injected: no answer").with_outcome(Outcome::NotApplied));
+        let caller = self.served.last().and_then(Context::caller);
+        if let Some(fault) = self.faults.on_read(caller, part(table)) {
+            let error = match fault {
+                Fault::Cut(after) => cut("query", &self.served, after).await,
+                _ => Error::unavailable("query", "injected: no answer"),
+            };
+            return Err(error.with_outcome(Outcome::NotApplied));
         }
-        if self.in_transaction {
+        if self.in_transaction.is_some() {
             // A look that finds the work done is the write's last try.
             self.written.push(part(table));
         }
@@ -119,17 +139,25 @@ impl SqlConnection for FaultyConnection {
 
     async fn begin(&mut self, write: bool) -> Result<()> {
         self.written.clear();
-        self.inner.begin(write).await?;
-        self.in_transaction = true;
-        Ok(())
+        if self.single_writer {
+            self.served.clear();
+        }
+        self.in_transaction = Some(self.faults.begun());
+        let begun = self.inner.begin(write).await;
+        if begun.is_err() {
+            self.in_transaction = None;
+        }
+        begun
     }
 
     async fn commit(&mut self) -> Result<()> {
-        let fault = if self.written.is_empty() { None } else { self.faults.on_write(&self.written) };
+        let callers: Vec<&str> = self.served.iter().filter_map(Context::caller).collect();
+        let fault =
+            if self.written.is_empty() { None } else { self.faults.on_write(&callers, &self.written) };
         match fault {
             None => {
                 self.inner.commit().await?;
-                self.in_transaction = false;
+                self.in_transaction = None;
                 Ok(())
             }
             Some(Fault::Before(outcome)) => {
@@ -138,7 +166,7 @@ impl SqlConnection for FaultyConnection {
             }
             Some(Fault::After) => {
                 self.inner.commit().await?;
-                self.in_transaction = false;
+                self.in_transaction = None;
                 Err(Error::unavailable("commit", "injected: the answer was lost"))
             }
             Some(Fault::Late) => {
@@ -157,12 +185,14 @@ impl SqlConnection for FaultyConnection {
             }
             Some(Fault::Cut(after)) => {
                 self.give_up().await?;
-                // A database in this process cannot keep its caller waiting for ever.
-                let forever = if self.single_writer { Duration::ZERO } else { FOR_EVER };
-                tokio::time::sleep(after.unwrap_or(forever)).await;
-                Err(Error::unavailable("commit", "injected: the connection was cut"))
+                Err(cut("commit", &self.served, after).await)
             }
         }
+    }
+
+    fn serve(&mut self, cx: &Context) {
+        self.served.push(cx.clone());
+        self.inner.serve(cx);
     }
 
     async fn rollback(&mut self) -> Result<()> {

@@ -97,20 +97,16 @@ async fn transact(
     let looked = look(tx, shard_id, plans).await?;
     let mut writes = Writes::default();
     let mut outcomes = Vec::with_capacity(plans.len());
-    // A transaction is all or nothing, so one remembered attempt tells that an earlier try of it was applied.
-    let applied = tried.unknown && plans.iter().any(|p| remembered(p, &looked));
     for plan in plans {
         let seen = Seen(&looked, plan);
-        let verdict = judge(plan, &seen);
-        outcomes.push(match verdict {
-            None if applied => Ok(()),
+        outcomes.push(match judge(plan, &seen) {
             None => {
                 writes.add(plan, &looked.runs, now);
                 Ok(())
             }
-            Some(_) if applied && remembered(plan, &looked) => Ok(()),
-            Some(e) if tried.unknown => Err(doubt(plan, &seen, e)),
-            Some(e) => Err(e),
+            // Each plan vouches for itself alone: another may be the repeat of an earlier call's.
+            Some(_) if tried.unknown && remembered(plan, &looked) => Ok(()),
+            Some(e) => refusal(plan, &seen, e, tried),
         });
     }
     writes.run(tx, shard_id).await?;
@@ -176,6 +172,16 @@ fn remembered(plan: &TransitionPlan, looked: &Looked) -> bool {
             _ => answer(&r.attempts, attempt).is_some(),
         })
     })
+}
+
+/// The answer to a refused plan.
+fn refusal(plan: &TransitionPlan, seen: &Seen<'_>, error: Error, tried: Tried) -> Result<()> {
+    let deletes = matches!(&plan.current, Some(CurrentStep { write: CurrentWrite::Delete, .. }));
+    if deletes && error.kind() == ErrorKind::CurrentWorkflowConditionFailed {
+        // Another run is current, or none: nothing to delete.
+        return Ok(());
+    }
+    Err(if tried.unknown { doubt(plan, seen, error) } else { error })
 }
 
 /// A condition error of a plan whose first try had an unknown outcome and is not remembered. Where memory does not reach

@@ -9,7 +9,7 @@ use crate::bucket::Sql;
 use crate::core::store::*;
 use crate::core::transition::TransitionPlan;
 use crate::core::validate;
-use crate::core::{Context, Error, ErrorKind, Page, Result};
+use crate::core::{Context, Error, Page, Result};
 use async_trait::async_trait;
 
 impl Sql {
@@ -47,11 +47,7 @@ impl ExecutionStore for Sql {
     }
 
     async fn delete_current_execution(&self, cx: &Context, req: &DeleteCurrentExecution) -> Result<()> {
-        match self.apply_one(cx, req.lower()?).await {
-            // Another run is current, or none: nothing to delete.
-            Err(e) if e.kind() == ErrorKind::CurrentWorkflowConditionFailed => Ok(()),
-            result => result,
-        }
+        self.apply_one(cx, req.lower()?).await
     }
 
     async fn apply(&self, cx: &Context, req: &ApplyPlans) -> Result<Vec<Result<()>>> {

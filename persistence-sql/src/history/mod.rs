@@ -82,8 +82,7 @@ impl HistoryStore for Sql {
     async fn list_tree_branches(&self, cx: &Context, req: &ListTreeBranches) -> Result<Vec<HistoryBranch>> {
         validate::shard(req.shard_id)?;
         let _inside = self.bucket.gate.enter()?;
-        let mut tx = self.bucket.connection(cx).await?;
-        let tree = tree::branches(&mut tx, req.shard_id, req.tree_id, "").await?;
+        let tree = self.bucket.branches(cx, req.shard_id, req.tree_id).await?;
         Ok(tree.into_iter().map(|b| b.listed).collect())
     }
 

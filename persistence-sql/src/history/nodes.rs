@@ -1,6 +1,6 @@
 //! A tree's nodes, for core's reader.
 
-use crate::bucket::Bucket;
+use crate::bucket::{self, Bucket};
 use crate::core::codec::decode;
 use crate::core::history::{Branch, BranchRange, BranchReader, Located, NodeSource};
 use crate::core::store::NodeHeader;
@@ -83,9 +83,12 @@ impl NodeSource for Nodes<'_> {
         };
         let columns =
             [("first_event_id", Kind::Int), ("negated_transaction_id", Kind::Int), ("events", Kind::Bytes)];
-        let mut tx = self.bucket.connection(self.cx).await?;
+        let find = async {
+            let mut tx = self.bucket.connection(self.cx).await?;
+            tx.select(&NODES, &columns, nodes.iter().map(key).collect(), "").await
+        };
         let mut found: HashMap<(i64, i64), Blob> = HashMap::new();
-        for mut row in tx.select(&NODES, &columns, nodes.iter().map(key).collect(), "").await? {
+        for mut row in bucket::read(self.cx, "history_nodes", find).await? {
             let (first, transaction) = (row.int()?, -row.int()?);
             found.insert((first, transaction), decode("history node", &row.bytes()?)?);
         }

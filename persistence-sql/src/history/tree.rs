@@ -1,6 +1,6 @@
 //! A tree's branches: listing and forking.
 
-use crate::bucket::{Bucket, work};
+use crate::bucket::{self, Bucket, work};
 use crate::core::codec::decode;
 use crate::core::history::Branch;
 use crate::core::page::QueryId;
@@ -59,12 +59,7 @@ pub(crate) async fn locked(tx: &mut Tx, shard_id: ShardId, tree: TreeId) -> Resu
 }
 
 /// The branches of a tree, locked as `lock` says.
-pub(crate) async fn branches(
-    tx: &mut Tx,
-    shard_id: ShardId,
-    tree: TreeId,
-    lock: &str,
-) -> Result<Vec<Stored>> {
+async fn branches(tx: &mut Tx, shard_id: ShardId, tree: TreeId, lock: &str) -> Result<Vec<Stored>> {
     let sql = format!("{OF_TREE}{lock}");
     let args = vec![shard_id.0.into(), tree.0.into()];
     let rows = tx.query("history_trees", &sql, args, COLUMNS).await?;
@@ -72,6 +67,17 @@ pub(crate) async fn branches(
 }
 
 impl Bucket {
+    /// The branches of a tree, as they are.
+    pub(super) async fn branches(
+        &self,
+        cx: &Context,
+        shard_id: ShardId,
+        tree: TreeId,
+    ) -> Result<Vec<Stored>> {
+        let find = async { branches(&mut self.connection(cx).await?, shard_id, tree, "").await };
+        bucket::read(cx, "history_trees", find).await
+    }
+
     pub(super) async fn fork(&self, cx: &Context, req: &ForkHistoryBranch) -> Result<BranchToken> {
         let base = req.base.parse()?;
         if req.fork_event_id <= 1 {
@@ -117,7 +123,7 @@ impl Bucket {
     ) -> Result<()> {
         let has =
             |tree: &[Stored], branch: &Branch| tree.iter().any(|b| b.branch.branch_id == branch.branch_id);
-        let known = branches(&mut self.connection(cx).await?, req.shard_id, base.tree_id, "").await?;
+        let known = self.branches(cx, req.shard_id, base.tree_id).await?;
         if has(&known, new) || !has(&known, base) {
             return Ok(());
         }
@@ -125,7 +131,7 @@ impl Bucket {
             return Ok(());
         };
         // The branch, not the request, may be what is wrong by now: then the transaction will say so.
-        let now = branches(&mut self.connection(cx).await?, req.shard_id, base.tree_id, "").await?;
+        let now = self.branches(cx, req.shard_id, base.tree_id).await?;
         if has(&now, base) { Err(e) } else { Ok(()) }
     }
 

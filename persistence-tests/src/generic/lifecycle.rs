@@ -321,6 +321,7 @@ crate::cases! {
         }
         assert!(sent >= 10, "only {sent} writes were sent");
         assert!(t.faults.injected().cut >= 20, "{:?}", t.faults.injected());
+        t.faults.quiet().await;
         t.faults.clear();
         for call in &calls {
             call.run(&*t.p, &t.cx()).await.unwrap_or_else(|e| panic!("{}: {e}", call.name));

@@ -127,6 +127,7 @@ crate::cases! {
                 assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{e}");
                 assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
             }
+            t.faults.quiet().await;
             t.faults.clear();
         }
         t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).table("history"));

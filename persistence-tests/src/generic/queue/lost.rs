@@ -4,6 +4,7 @@ use super::{created, delete, messages, put};
 use crate::build::expect::failed;
 use crate::build::queue::*;
 use crate::generic::history::UNKNOWN;
+use crate::generic::unknown::Interrupted;
 use crate::{Fault, FaultRule};
 use persistence_core::store::*;
 use persistence_core::{ErrorKind, Outcome};
@@ -94,19 +95,13 @@ crate::cases! {
     async fn an_enqueue_is_remembered(t) {
         for (others, found) in [(1, true), (7, true), (20, false)] {
             let key = created(t, QueueType::Normal).await?;
-            let before = t.faults.injected().cut;
-            lose(t, Fault::After, 1);
-            lose(t, Fault::Stall, 1);
-            let (p, cx, write) = (t.p.clone(), t.cx(), enqueue(&key, &["mine"]));
-            let first = tokio::spawn(async move { p.queues().enqueue(&cx, &write).await });
-            while t.faults.injected().cut == before {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            let (p, write) = (t.p.clone(), enqueue(&key, &["mine"]));
+            let call = |cx| async move { p.queues().enqueue(&cx, &write).await };
+            let first = Interrupted::in_table(t, "queues", Fault::After, call).await;
             for _ in 0..others {
                 put(t, &key, &["other"]).await?;
             }
-            t.faults.release().await;
-            match first.await? {
+            match first.end().await {
                 Ok(id) => assert_eq!((id, found), (0, true)),
                 Err(e) => {
                     assert_eq!((e.outcome(), found), (Outcome::MaybeApplied, false), "{e}");
@@ -146,6 +141,7 @@ crate::cases! {
                 assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{e}");
                 assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
             }
+            t.faults.quiet().await;
             t.faults.clear();
         }
         lose(t, Fault::Before(Outcome::NotApplied), 1);

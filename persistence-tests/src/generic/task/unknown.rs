@@ -4,9 +4,10 @@ use super::{created_until, get, refused, tasks};
 use crate::build::expect::{failed, missing};
 use crate::build::task::*;
 use crate::generic::history::UNKNOWN;
+use crate::generic::unknown::Interrupted;
 use crate::{Fault, FaultRule};
 use persistence_core::store::*;
-use persistence_core::{Clock, ErrorKind, Outcome, Timestamp};
+use persistence_core::{Clock, Context, ErrorKind, Outcome, Timestamp};
 use std::time::Duration;
 
 fn lose(t: &crate::Fixture, fault: Fault, times: u64) {
@@ -18,23 +19,15 @@ fn lives(t: &crate::Fixture) -> [Option<Timestamp>; 2] {
     [None, Some(t.clock.now().after(Duration::from_secs(60)))]
 }
 
-/// Loses the answer to a write that was done, then stalls the next try and does something else meanwhile.
-async fn meanwhile<T: Send + 'static>(
+/// Loses the answer to a write that was done, and does something else before the write is tried again.
+async fn meanwhile<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     t: &crate::Fixture,
-    write: impl Future<Output = T> + Send + 'static,
+    write: impl FnOnce(Context) -> F,
     other: impl Future<Output = persistence_core::Result<()>>,
 ) -> persistence_core::Result<T> {
-    let before = t.faults.injected().cut;
-    lose(t, Fault::After, 1);
-    lose(t, Fault::Stall, 1);
-    let write = tokio::spawn(write);
-    while t.faults.injected().cut == before {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let done = other.await;
-    t.faults.release().await;
-    done?;
-    Ok(write.await.unwrap())
+    let write = Interrupted::in_table(t, "task_queues", Fault::After, write).await;
+    other.await?;
+    Ok(write.end().await)
 }
 
 crate::cases! {
@@ -149,9 +142,9 @@ crate::cases! {
     #[kind(Calm)]
     async fn a_takeover_is_remembered(t) {
         let key = created_until(t, 5, None).await?;
-        let (p, cx, write) = (t.p.clone(), t.cx(), update(&key, 5, 6, None));
+        let (p, write) = (t.p.clone(), update(&key, 5, 6, None));
         let heir = async { t.p.tasks().update_task_queue(&t.cx(), &update(&key, 6, 7, None)).await };
-        meanwhile(t, async move { p.tasks().update_task_queue(&cx, &write).await }, heir).await??;
+        meanwhile(t, |cx| async move { p.tasks().update_task_queue(&cx, &write).await }, heir).await??;
         assert_eq!(get(t, &key).await?, queue(&key, 7, None));
     }
 
@@ -160,14 +153,14 @@ crate::cases! {
     #[kind(Calm)]
     async fn a_creator_is_remembered(t) {
         let key = queue_key(t);
-        let (p, cx, write) = (t.p.clone(), t.cx(), create(&key, 5, None));
+        let (p, write) = (t.p.clone(), create(&key, 5, None));
         let heirs = async {
             for range_id in 5..30 {
                 t.p.tasks().update_task_queue(&t.cx(), &update(&key, range_id, range_id + 1, None)).await?;
             }
             Ok(())
         };
-        meanwhile(t, async move { p.tasks().create_task_queue(&cx, &write).await }, heirs).await??;
+        meanwhile(t, |cx| async move { p.tasks().create_task_queue(&cx, &write).await }, heirs).await??;
         assert_eq!(get(t, &key).await?, queue(&key, 30, None));
     }
 
@@ -176,14 +169,14 @@ crate::cases! {
     #[kind(Calm)]
     async fn a_forgotten_takeover_says_maybe(t) {
         let key = created_until(t, 5, None).await?;
-        let (p, cx, write) = (t.p.clone(), t.cx(), update(&key, 5, 6, None));
+        let (p, write) = (t.p.clone(), update(&key, 5, 6, None));
         let heirs = async {
             for range_id in 6..30 {
                 t.p.tasks().update_task_queue(&t.cx(), &update(&key, range_id, range_id + 1, None)).await?;
             }
             Ok(())
         };
-        let first = meanwhile(t, async move { p.tasks().update_task_queue(&cx, &write).await }, heirs).await?;
+        let first = meanwhile(t, |cx| async move { p.tasks().update_task_queue(&cx, &write).await }, heirs).await?;
         let e = failed(first, ErrorKind::ConditionFailed);
         assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
         refused::<()>(Err(e), Some(5), Some(30));
@@ -210,9 +203,9 @@ crate::cases! {
     #[kind(Calm)]
     async fn an_add_before_a_takeover_says_maybe(t) {
         let key = created_until(t, 5, None).await?;
-        let (p, cx, write) = (t.p.clone(), t.cx(), add(&key, 5, &[classic(1)]));
+        let (p, write) = (t.p.clone(), add(&key, 5, &[classic(1)]));
         let heir = async { t.p.tasks().update_task_queue(&t.cx(), &update(&key, 5, 6, None)).await };
-        let first = meanwhile(t, async move { p.tasks().create_tasks(&cx, &write).await }, heir).await?;
+        let first = meanwhile(t, |cx| async move { p.tasks().create_tasks(&cx, &write).await }, heir).await?;
         let e = failed(first, ErrorKind::ConditionFailed);
         assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
         refused::<()>(Err(e), Some(5), Some(6));
@@ -247,6 +240,7 @@ crate::cases! {
                 assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{e}");
                 assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
             }
+            t.faults.quiet().await;
             t.faults.clear();
         }
         lose(t, Fault::Before(Outcome::NotApplied), 1);
