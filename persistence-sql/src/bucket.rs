@@ -129,7 +129,7 @@ impl Bucket {
     /// Runs work in a transaction until its outcome is known. It is run again after a conflict, because nothing was applied,
     /// and after a lost answer, because only running it again tells.
     pub(crate) async fn write<T: Send + 'static>(&self, cx: &Context, work: Work<T>) -> Result<T> {
-        let until = Instant::now() + cx.remaining(RESOLVE_LIMIT);
+        let until = cx.deadline().unwrap_or_else(|| Instant::now() + RESOLVE_LIMIT);
         let (mut tried, mut pause, mut doubt) = (Tried::default(), FIRST_PAUSE, None);
         loop {
             let once = self.write_once(cx, &work, tried);

@@ -232,6 +232,15 @@ impl Faults {
         self.decide(On::Read, caller.as_slice(), &[table])
     }
 
+    /// Whether no write of this caller gets through any more: then a transaction of it need not begin, and looks at nothing.
+    pub(crate) fn bars(&self, caller: Option<&str>) -> bool {
+        let script = lock(&self.script);
+        let first = script.iter().find(|r| r.on == On::Write && r.caller.is_some() && r.caller == caller);
+        let bars = first.is_some_and(|r| matches!(r.fault, Fault::Before(_)) && r.times == u64::MAX);
+        self.counts.before.fetch_add(u64::from(bars), Relaxed);
+        bars
+    }
+
     fn decide(&self, on: On, callers: &[&str], tables: &[&'static str]) -> Option<Fault> {
         let fault = self.scripted(on, callers, tables).or_else(|| self.rolled(on))?;
         let count = match fault {

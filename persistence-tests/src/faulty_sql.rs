@@ -12,6 +12,9 @@ use std::time::Duration;
 /// A connection that is never cut is cut after this long.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
+/// How long after its deadline a caller has certainly given up.
+const GRACE: Duration = Duration::from_millis(5);
+
 /// A driver between the bucket and the real one that fails as [`Faults`] say.
 ///
 /// A late commit is one that the caller gave up and that the server then rolled back: as long as it is on its way it holds its
@@ -88,8 +91,8 @@ fn target(sql: &str) -> &str {
 /// Gives no answer for a while, and at most until the last of the callers has given up: then the connection is cut.
 async fn cut(what: &'static str, served: &[Context], after: Option<Duration>) -> Error {
     let limit = after.unwrap_or(FOR_EVER);
-    let wait = served.iter().map(|cx| cx.remaining(limit)).max();
-    tokio::time::sleep(wait.unwrap_or(limit)).await;
+    let wait = served.iter().map(|cx| cx.remaining(FOR_EVER) + GRACE).max();
+    tokio::time::sleep(wait.unwrap_or(limit).min(limit)).await;
     if served.iter().all(Context::is_expired) {
         Error::timeout(what)
     } else {
@@ -141,6 +144,10 @@ impl SqlConnection for FaultyConnection {
         self.written.clear();
         if self.single_writer {
             self.served.clear();
+        }
+        // A refusal needs no commit, so it is here that a caller is kept from its answer.
+        if write && self.faults.bars(self.served.last().and_then(Context::caller)) {
+            return Err(Error::unavailable("begin", "injected: no connection"));
         }
         self.in_transaction = Some(self.faults.begun());
         let begun = self.inner.begin(write).await;

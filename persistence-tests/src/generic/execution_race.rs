@@ -134,6 +134,7 @@ crate::cases! {
 
     /// No increment is lost: 8 writers that load, change and try again, 100 times each, come to 800.
     #[covers("execution.update_execution", "execution.get_execution", "P20")]
+    #[isolation(Own)]
     #[kind(Calm)]
     async fn no_increment_is_lost(t) {
         let w = Flow::new(t).await?;

@@ -2,6 +2,7 @@
 
 use super::SqlFixture;
 use crate::race::race;
+use persistence_core::Context;
 use std::sync::Arc;
 
 crate::cases! {
@@ -72,13 +73,12 @@ crate::cases! {
         let get = t.sql(&format!("{}{lock}", super::fixture::GET));
         let set = t.sql("UPDATE queue_acks SET level = ? WHERE queue_type = ? AND name = ? AND consumer = ?");
         let statements = Arc::new((get, set));
-        let cx = t.cx();
         race(8, |_, line| {
-            let (driver, name, statements, cx) = (driver.clone(), name.clone(), statements.clone(), cx.clone());
+            let (driver, name, statements) = (driver.clone(), name.clone(), statements.clone());
             async move {
                 line.wait().await;
                 for _ in 0..100 {
-                    let mut c = driver.acquire(&cx).await.unwrap();
+                    let mut c = driver.acquire(&Context::new()).await.unwrap();
                     c.begin(true).await.unwrap();
                     let key = vec![1.into(), (&*name).into(), "n".into()];
                     let kinds = [persistence_sql::value::Kind::Int];

@@ -10,7 +10,8 @@ use crate::race::Beside;
 use crate::{Case, Fault, FaultRule, Faults, Fixture, Injected};
 use persistence_core::store::ExecutionState::*;
 use persistence_core::store::*;
-use persistence_core::{Context, Outcome, Result, RunId};
+use persistence_core::{Context, Error, ErrorKind, Outcome, Result, RunId};
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +91,28 @@ impl<T: Send + 'static> Interrupted<T> {
 async fn interrupted(t: &Fixture, w: &Flow, write: Arc<dyn Write>, first: Fault) -> Interrupted<Result<()>> {
     let p = w.p.clone();
     Interrupted::begin(t, first, |cx| async move { write.send(&*p, &cx).await }).await
+}
+
+/// A call that gets no answer until its deadline. The deadline is short, and longer when it passed before anything was sent.
+async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
+    t: &Fixture,
+    call: impl Fn(Context) -> F,
+) -> Error {
+    for millis in [20, 80, 320, 1280, 5120] {
+        let before = t.faults.injected().total();
+        let e = call(Context::new().with_timeout(Duration::from_millis(millis))).await.unwrap_err();
+        assert!(is_transport(&e), "{e}");
+        if t.faults.injected().total() > before {
+            assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
+            return e;
+        }
+        assert_eq!(e.outcome(), Outcome::NotApplied, "{e}");
+    }
+    panic!("nothing was sent");
+}
+
+fn is_transport(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) && e.is_retryable()
 }
 
 /// A write, and what is to be read before and after it.

@@ -1,6 +1,6 @@
 //! One writer whose answers are lost.
 
-use super::{MAYBE, interrupted, script, trials};
+use super::{MAYBE, interrupted, is_transport, script, trials, unanswered};
 use crate::build::execution::{Flow, Write, bounds, move_shard, shard};
 use crate::build::expect::*;
 use crate::build::history::{Tree, batches, node};
@@ -9,7 +9,7 @@ use crate::generic::execution_create::history;
 use crate::{Fault, FaultRule};
 use persistence_core::store::ExecutionState::*;
 use persistence_core::store::*;
-use persistence_core::{Context, Error, ErrorKind, Outcome};
+use persistence_core::{Error, ErrorKind, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +25,6 @@ const TROUBLES: [&[Fault]; 9] = [
     &[Fault::Late, Fault::After, MAYBE],
     &[Fault::Cut(Some(Duration::from_millis(1))), Fault::Late, Fault::After],
 ];
-
-fn is_transport(e: &Error) -> bool {
-    matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) && e.is_retryable()
-}
 
 crate::cases! {
     group: "unknown";
@@ -108,14 +104,12 @@ crate::cases! {
         "execution.conflict_resolve_execution!timeout", "execution.set_execution!timeout")]
     #[kind(Calm)]
     async fn deadline_bounds_the_resolution(t) {
+        let t = &*t;
         for first in [Fault::After, MAYBE, Fault::Cut(None)] {
-            for trial in trials(t).await? {
+            for trial in &trials(t).await? {
                 script(t, &[first]);
                 t.faults.script(FaultRule::write(MAYBE).times(u64::MAX));
-                let cx = Context::new().with_timeout(Duration::from_millis(40));
-                let e = trial.write.send(&*t.p, &cx).await.unwrap_err();
-                assert!(is_transport(&e), "{e}");
-                assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
+                unanswered(t, |cx| async move { trial.write.send(&*t.p, &cx).await }).await;
                 t.faults.quiet().await;
                 t.faults.clear();
                 // What was sent may be done, or on its way.
@@ -211,6 +205,7 @@ crate::cases! {
         "shard.get_or_create_shard!unavailable", "execution.apply!unavailable")]
     #[kind(Calm)]
     async fn every_write_without_an_answer_may_be_applied(t) {
+        let t = &*t;
         let w = Flow::new(t).await?;
         let run = w.begin(t, Running).await?;
         let task = immediate(TaskCategory::TRANSFER, 1);
@@ -224,19 +219,15 @@ crate::cases! {
             Box::new(move_shard(w.shard_id, 2, 3)),
         ];
         t.faults.script(FaultRule::write(MAYBE).times(u64::MAX));
-        let cx = || Context::new().with_timeout(Duration::from_millis(20));
-        let mut errors = Vec::new();
-        for write in writes {
-            errors.push(write.send(&*t.p, &cx()).await.unwrap_err());
+        for write in &writes {
+            unanswered(t, |cx| async move { write.send(&*t.p, &cx).await }).await;
         }
-        errors.push(t.p.shards().get_or_create_shard(&cx(), &shard(t.shard(), 1)).await.unwrap_err());
+        let create = &shard(t.shard(), 1);
+        unanswered(t, |cx| async move { t.p.shards().get_or_create_shard(&cx, create).await }).await;
         let plans = vec![w.touch(run.run_id, 1).lower()?, w.sibling(t).brand_new(&snapshot(t.run(), Running)).lower()?];
-        let req = ApplyPlans { shard_id: w.shard_id, plans };
-        errors.extend(t.p.executions().apply(&cx(), &req).await?.into_iter().map(Result::unwrap_err));
-        assert_eq!(errors.len(), 9);
-        for e in errors {
-            assert!(is_transport(&e), "{e}");
-            assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
+        let wave = &ApplyPlans { shard_id: w.shard_id, plans };
+        for i in 0..2 {
+            unanswered(t, |cx| async move { t.p.executions().apply(&cx, wave).await?.swap_remove(i) }).await;
         }
         t.faults.quiet().await;
         t.faults.clear();
