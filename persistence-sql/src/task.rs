@@ -1,5 +1,7 @@
 //! Task queues.
 
+mod sql;
+
 use crate::attempts::{answer, is_forgotten, remember};
 use crate::bucket::{self, Bucket, Sql, Tried, work};
 use crate::core::codec::{decode, encode};
@@ -11,64 +13,10 @@ use crate::tables::{TASK_QUEUES, TASKS};
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value};
 use async_trait::async_trait;
+use sql::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
-
-const SELECT: &str = "\
-    SELECT namespace_id, name, task_type, range_id, info, expires_at, created_by, attempts
-      FROM task_queues
-     WHERE namespace_id = ? AND name = ? AND task_type = ?";
-
-const LIST: &str = "\
-    SELECT namespace_id, name, task_type, range_id, info, expires_at, created_by, attempts
-      FROM task_queues
-     WHERE expires_at IS NULL OR expires_at > ?
-     ORDER BY namespace_id, name, task_type
-     LIMIT ?";
-
-const LIST_AFTER: &str = "\
-    SELECT namespace_id, name, task_type, range_id, info, expires_at, created_by, attempts
-      FROM task_queues
-     WHERE (namespace_id, name, task_type) > (?, ?, ?) AND (expires_at IS NULL OR expires_at > ?)
-     ORDER BY namespace_id, name, task_type
-     LIMIT ?";
-
-const COLUMNS: &[Kind] =
-    &[Kind::Uuid, Kind::Text, Kind::Int, Kind::Int, Kind::Bytes, Kind::Int, Kind::Uuid, Kind::Text];
-
-const SELECT_TASKS: &str = "\
-    SELECT pass, task_id, payload, expires_at
-      FROM tasks
-     WHERE namespace_id = ? AND name = ? AND task_type = ? AND subqueue = ?
-       AND (pass, task_id) >= (?, ?) AND (pass, task_id) < (?, ?)
-       AND (expires_at IS NULL OR expires_at > ?)
-     ORDER BY pass, task_id
-     LIMIT ?";
-
-const SELECT_TASKS_TO_THE_END: &str = "\
-    SELECT pass, task_id, payload, expires_at
-      FROM tasks
-     WHERE namespace_id = ? AND name = ? AND task_type = ? AND subqueue = ?
-       AND (pass, task_id) >= (?, ?)
-       AND (expires_at IS NULL OR expires_at > ?)
-     ORDER BY pass, task_id
-     LIMIT ?";
-
-const TASK_COLUMNS: &[Kind] = &[Kind::Int, Kind::Int, Kind::Bytes, Kind::Int];
-
-const NTH_TASK: &str = "\
-    SELECT pass, task_id
-      FROM tasks
-     WHERE namespace_id = ? AND name = ? AND task_type = ? AND subqueue = ?
-       AND (pass, task_id) < (?, ?)
-     ORDER BY pass, task_id
-     LIMIT ?";
-
-const DELETE_TASKS_BELOW: &str = "\
-    DELETE FROM tasks
-     WHERE namespace_id = ? AND name = ? AND task_type = ? AND subqueue = ?
-       AND (pass, task_id) < (?, ?)";
 
 /// A queue as stored.
 struct Stored {
