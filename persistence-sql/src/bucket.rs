@@ -13,6 +13,7 @@ use crate::writer::{Job, Writer};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 /// Makes a [`Persistence`] of a driver: upgrades its schema if it is behind, then gives all stores.
@@ -107,6 +108,14 @@ fn is_of_the_way(kind: ErrorKind) -> bool {
     matches!(kind, Unavailable | Timeout | ResourceExhausted | Closed | Corrupted | Locked | SchemaMismatch)
 }
 
+/// Whether a try got so far that it may take effect though nobody waits for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent(pub(crate) Arc<AtomicBool>);
+
+fn not_begun() -> Error {
+    Error::timeout("write").with_outcome(Outcome::NotApplied)
+}
+
 /// What a transaction may know of its earlier tries.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tried {
@@ -132,14 +141,17 @@ impl Bucket {
         let until = cx.deadline().unwrap_or_else(|| Instant::now() + RESOLVE_LIMIT);
         let (mut tried, mut pause, mut doubt) = (Tried::default(), FIRST_PAUSE, None);
         loop {
-            let once = self.write_once(cx, &work, tried);
+            let sent = Sent::default();
+            let once = self.write_once(cx, &work, tried, &sent);
             let result = match cx.deadline() {
-                Some(_) if cx.is_expired() => Err(Error::timeout("write").with_outcome(Outcome::NotApplied)),
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), once)
-                    .await
-                    .unwrap_or_else(|_| Err(Error::timeout("write"))),
-                None => once.await,
+                Some(_) if cx.is_expired() => Ok(Err(not_begun())),
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), once).await,
+                None => Ok(once.await),
             };
+            let result = result.unwrap_or_else(|_| {
+                // The try has been dropped, so what was not sent by now never is.
+                Err(if sent.0.load(SeqCst) { Error::timeout("write") } else { not_begun() })
+            });
             let error = match result {
                 Ok(done) => return Ok(done),
                 Err(e) => e,
@@ -162,14 +174,23 @@ impl Bucket {
         }
     }
 
-    async fn write_once<T: Send + 'static>(&self, cx: &Context, work: &Work<T>, tried: Tried) -> Result<T> {
+    async fn write_once<T: Send + 'static>(
+        &self,
+        cx: &Context,
+        work: &Work<T>,
+        tried: Tried,
+        sent: &Sent,
+    ) -> Result<T> {
         if let Some(writer) = &self.writer {
-            return Job::submit(writer, cx, Arc::clone(work), tried).await;
+            return Job::submit(writer, cx, Arc::clone(work), tried, sent.clone()).await;
         }
         let mut tx = self.connection(cx).await?;
         tx.conn.begin(true).await?;
         match work(&mut tx, tried).await {
-            Ok(done) => tx.conn.commit().await.map(|()| done),
+            Ok(done) => {
+                sent.0.store(true, SeqCst);
+                tx.conn.commit().await.map(|()| done)
+            }
             Err(e) => {
                 // What failed decides; a rollback that fails as well closes the connection.
                 let _ = tx.conn.rollback().await;
@@ -180,7 +201,11 @@ impl Bucket {
 
     /// A connection for single statements.
     pub(crate) async fn connection(&self, cx: &Context) -> Result<Tx> {
-        let conn = self.driver.acquire(cx).await?;
+        let conn = self.driver.acquire(cx).await.map_err(|e| match e.kind() {
+            // The pool had none until the deadline.
+            ErrorKind::ResourceExhausted if cx.is_expired() => not_begun(),
+            _ => e,
+        })?;
         Ok(Tx { conn, dialect: self.dialect, dirty: false })
     }
 

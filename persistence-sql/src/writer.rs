@@ -1,10 +1,11 @@
 //! One writer for databases that allow one: transactions that wait at the same time share a commit.
 
-use crate::bucket::{Tried, Work};
+use crate::bucket::{Sent, Tried, Work};
 use crate::core::commit::{BatchEngine, GroupCommitter};
 use crate::core::{Context, Error, Outcome, Result};
 use crate::tx::Tx;
 use async_trait::async_trait;
+use std::sync::atomic::Ordering::SeqCst;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -32,6 +33,7 @@ pub(crate) struct Job<T> {
     cx: Context,
     work: Work<T>,
     tried: Tried,
+    sent: Sent,
     result: Option<Result<T>>,
     reply: Option<oneshot::Sender<Result<T>>>,
 }
@@ -42,9 +44,10 @@ impl<T: Send + 'static> Job<T> {
         cx: &Context,
         work: Work<T>,
         tried: Tried,
+        sent: Sent,
     ) -> Result<T> {
         let (reply, wait) = oneshot::channel();
-        let job = Job { cx: cx.clone(), work, tried, result: None, reply: Some(reply) };
+        let job = Job { cx: cx.clone(), work, tried, sent, result: None, reply: Some(reply) };
         writer.submit(Box::new(job)).await?;
         wait.await.unwrap_or_else(|_| Err(Error::unavailable("write", "the writer went away")))
     }
@@ -54,6 +57,7 @@ impl<T: Send + 'static> Job<T> {
 impl<T: Send + 'static> AnyJob for Job<T> {
     async fn run(&mut self, tx: &mut Tx) -> Result<()> {
         tx.dirty = false;
+        self.sent.0.store(true, SeqCst);
         if self.reply.as_ref().is_none_or(oneshot::Sender::is_closed) {
             // Its deadline passed while it waited: it was never begun, and whoever asked has been told.
             return Ok(());
