@@ -13,7 +13,7 @@ use crate::writer::{Job, Writer};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 /// Makes a [`Persistence`] of a driver: upgrades its schema if it is behind, then gives all stores.
@@ -108,9 +108,24 @@ fn is_of_the_way(kind: ErrorKind) -> bool {
     matches!(kind, Unavailable | Timeout | ResourceExhausted | Closed | Corrupted | Locked | SchemaMismatch)
 }
 
-/// Whether a try got so far that it may take effect though nobody waits for it.
+/// Whether a try was sent to be committed, or given up before: one of both, so that what was given up takes no effect.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sent(pub(crate) Arc<AtomicBool>);
+pub(crate) struct Sent(Arc<AtomicU8>);
+
+impl Sent {
+    const YES: u8 = 1;
+    const NEVER: u8 = 2;
+
+    /// Before the commit; false if it was given up.
+    pub(crate) fn send(&self) -> bool {
+        self.0.compare_exchange(0, Self::YES, SeqCst, SeqCst) != Err(Self::NEVER)
+    }
+
+    /// False if it was sent.
+    fn give_up(&self) -> bool {
+        self.0.compare_exchange(0, Self::NEVER, SeqCst, SeqCst) != Err(Self::YES)
+    }
+}
 
 fn not_begun() -> Error {
     Error::timeout("write").with_outcome(Outcome::NotApplied)
@@ -149,8 +164,8 @@ impl Bucket {
                 None => Ok(once.await),
             };
             let result = result.unwrap_or_else(|_| {
-                // The try has been dropped, so what was not sent by now never is.
-                Err(if sent.0.load(SeqCst) { Error::timeout("write") } else { not_begun() })
+                // The try has been dropped: what was not sent by now never is.
+                Err(if sent.give_up() { not_begun() } else { Error::timeout("write") })
             });
             let error = match result {
                 Ok(done) => return Ok(done),
@@ -188,7 +203,7 @@ impl Bucket {
         tx.conn.begin(true).await?;
         match work(&mut tx, tried).await {
             Ok(done) => {
-                sent.0.store(true, SeqCst);
+                sent.send();
                 tx.conn.commit().await.map(|()| done)
             }
             Err(e) => {

@@ -5,7 +5,6 @@ use crate::core::commit::{BatchEngine, GroupCommitter};
 use crate::core::{Context, Error, Outcome, Result};
 use crate::tx::Tx;
 use async_trait::async_trait;
-use std::sync::atomic::Ordering::SeqCst;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -24,6 +23,9 @@ pub(crate) trait AnyJob: Send {
 
     /// Whether the work refused: judged, perhaps, on what others of the transaction wrote.
     fn refused(&self) -> bool;
+
+    /// Before the commit; false if the caller was told that nothing is done.
+    fn send(&self) -> bool;
 
     /// Answers the caller: with the kept result if the commit succeeded.
     fn answer(&mut self, committed: Result<()>);
@@ -57,7 +59,6 @@ impl<T: Send + 'static> Job<T> {
 impl<T: Send + 'static> AnyJob for Job<T> {
     async fn run(&mut self, tx: &mut Tx) -> Result<()> {
         tx.dirty = false;
-        self.sent.0.store(true, SeqCst);
         if self.reply.as_ref().is_none_or(oneshot::Sender::is_closed) {
             // Its deadline passed while it waited: it was never begun, and whoever asked has been told.
             return Ok(());
@@ -72,6 +73,10 @@ impl<T: Send + 'static> AnyJob for Job<T> {
 
     fn refused(&self) -> bool {
         self.result.as_ref().is_some_and(Result::is_err)
+    }
+
+    fn send(&self) -> bool {
+        self.result.is_none() || self.sent.send()
     }
 
     fn answer(&mut self, committed: Result<()>) {
@@ -96,6 +101,10 @@ impl Writer {
                 let _ = tx.conn.rollback().await;
                 return Err(e.with_outcome(Outcome::NotApplied));
             }
+        }
+        if !jobs.iter().all(|job| job.send()) {
+            let _ = tx.conn.rollback().await;
+            return Err(Error::timeout("write").with_outcome(Outcome::NotApplied));
         }
         tx.conn.commit().await
     }

@@ -94,7 +94,7 @@ async fn interrupted(t: &Fixture, w: &Flow, write: Arc<dyn Write>, first: Fault)
 }
 
 /// A call that gets no answer until its deadline. The deadline is short, and longer when it passed before anything was sent.
-async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
+pub(super) async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
     t: &Fixture,
     call: impl Fn(Context) -> F,
 ) -> Error {
@@ -102,6 +102,7 @@ async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
         let before = t.faults.injected().total();
         let e = call(Context::new().with_timeout(Duration::from_millis(millis))).await.unwrap_err();
         assert!(is_transport(&e), "{e}");
+        t.faults.quiet().await;
         if t.faults.injected().total() > before {
             assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
             return e;
