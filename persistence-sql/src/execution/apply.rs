@@ -190,7 +190,10 @@ fn doubt(plan: &TransitionPlan, seen: &Seen<'_>, error: Error) -> Error {
     let forgotten = plan.runs.iter().any(|r| match &r.action {
         RunAction::Create(_) => false,
         RunAction::Update { write, .. } => match seen.run(&r.key) {
-            Some(now) => now.record_version.saturating_sub(write.record_version) >= REMEMBERED as i64,
+            Some(now) => {
+                let since = now.record_version.saturating_sub(write.record_version);
+                usize::try_from(since).is_ok_and(|n| n >= REMEMBERED)
+            }
             // It may have been deleted after the first try changed it.
             None => true,
         },
