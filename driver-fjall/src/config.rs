@@ -2,10 +2,9 @@
 
 use crate::store::Fjall;
 use fjall::PersistMode;
-use percent_encoding::percent_decode_str;
-use persistence_nosql::core::{Error, Result};
+use persistence_nosql::core::Result;
+use persistence_nosql::core::connect::UrlOptions;
 use std::path::PathBuf;
-use url::Url;
 
 /// The largest value of a row, in bytes.
 pub const MAX_VALUE: usize = 64 << 20;
@@ -13,6 +12,12 @@ pub const MAX_VALUE: usize = 64 << 20;
 /// Less is not worth having, and fjall refuses journals below 64 MiB.
 const MIN_CACHE: u64 = 1 << 20;
 const MIN_JOURNAL: u64 = 64 << 20;
+const MIN_MEMTABLE: u64 = 64 << 10;
+
+/// What is used unless set.
+const CACHE: u64 = 64 << 20;
+const JOURNAL: u64 = 256 << 20;
+const MEMTABLE: u64 = 32 << 20;
 
 /// What an acknowledged write has survived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -56,40 +61,22 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
-        Builder {
-            path: path.into(),
-            sync: SyncMode::default(),
-            cache_bytes: 64 << 20,
-            journal_bytes: 256 << 20,
-            memtable_bytes: 32 << 20,
-        }
+        let (sync, path) = (SyncMode::default(), path.into());
+        Builder { path, sync, cache_bytes: CACHE, journal_bytes: JOURNAL, memtable_bytes: MEMTABLE }
     }
 
     /// From `fjall:PATH?sync=data|full|buffered&cache=64MiB&journal=256MiB&memtable=32MiB`; every option may be
     /// left out. `fjall:./data` is relative, `fjall:/var/lib/x` and `fjall:///var/lib/x` are absolute.
     pub fn from_url(url: &str) -> Result<Self> {
-        let url = Url::parse(url).map_err(|e| Error::invalid("url", e.to_string()))?;
-        let path = percent_decode_str(url.path()).decode_utf8();
-        let path = path.map_err(|_| Error::invalid("url", "the path is not UTF-8"))?;
-        if url.scheme() != "fjall" || url.host_str().is_some_and(|h| !h.is_empty()) || path.is_empty() {
-            return Err(Error::invalid("url", "must be fjall:./PATH or fjall:///PATH"));
-        }
-        let mut builder = Builder::new(&*path);
-        for (name, value) in url.query_pairs() {
-            builder = match (&*name, &*value) {
-                ("sync", "data") => builder.with_sync(SyncMode::Data),
-                ("sync", "full") => builder.with_sync(SyncMode::Full),
-                ("sync", "buffered") => builder.with_sync(SyncMode::Buffered),
-                ("sync", _) => return Err(Error::invalid("url", "sync must be data, full or buffered")),
-                ("cache", size) => builder.with_cache_bytes(bytes(size)?),
-                ("journal", size) => builder.with_journal_bytes(bytes(size)?),
-                ("memtable", size) => builder.with_memtable_bytes(bytes(size)?),
-                _ => {
-                    let rule = format!("has no option {name:?}; there are sync, cache, journal and memtable");
-                    return Err(Error::invalid("url", rule));
-                }
-            };
-        }
+        const MODES: &[(&str, SyncMode)] =
+            &[("data", SyncMode::Data), ("full", SyncMode::Full), ("buffered", SyncMode::Buffered)];
+        let mut options = UrlOptions::parse("fjall", url)?;
+        let builder = Builder::new(options.path()?)
+            .with_sync(options.choice("sync", MODES)?.unwrap_or_default())
+            .with_cache_bytes(options.bytes("cache")?.unwrap_or(CACHE))
+            .with_journal_bytes(options.bytes("journal")?.unwrap_or(JOURNAL))
+            .with_memtable_bytes(options.bytes("memtable")?.unwrap_or(MEMTABLE));
+        options.finish()?;
         Ok(builder)
     }
 
@@ -115,7 +102,7 @@ impl Builder {
     /// The size of a table's memtable beyond which it is flushed; at least 64 KiB, 32 MiB unless set. Decided when a
     /// table is created; later values change nothing.
     pub fn with_memtable_bytes(mut self, bytes: u64) -> Self {
-        self.memtable_bytes = bytes.max(64 << 10);
+        self.memtable_bytes = bytes.max(MIN_MEMTABLE);
         self
     }
 
@@ -123,14 +110,6 @@ impl Builder {
     pub async fn open(self) -> Result<Fjall> {
         Fjall::open_with(self).await
     }
-}
-
-/// `4096`, `64KiB`, `64MiB`, `1GiB`.
-fn bytes(size: &str) -> Result<u64> {
-    let (digits, unit) = size.split_at(size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len()));
-    let unit = ["", "KiB", "MiB", "GiB"].iter().position(|u| *u == unit);
-    unit.and_then(|u| digits.parse::<u64>().ok()?.checked_mul(1 << (10 * u)))
-        .ok_or_else(|| Error::invalid("url", format!("{size:?} is not a size such as 64MiB")))
 }
 
 #[cfg(test)]

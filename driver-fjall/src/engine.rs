@@ -1,85 +1,72 @@
 //! Decides a batch of writes in order and commits it once.
 
 use crate::errors;
-use crate::home::Recorder;
-use crate::keys::{encode, encode_row};
+use crate::home::Record;
+use crate::keys::{bounds, encode, encode_row};
 use crate::tables::{COMMIT_KEY, Tables};
 use bytes::Bytes;
 use fjall::{OwnedWriteBatch, PersistMode, Snapshot};
 use persistence_nosql::core::commit::BatchEngine;
+use persistence_nosql::core::embedded::StateFile;
 use persistence_nosql::core::{Error, Outcome, Result};
-use persistence_nosql::row::{Op, Part, Row, Table, Write, WriteOutcome};
+use persistence_nosql::row::{Op, Row, Table, Write, WriteOutcome};
 use std::collections::HashMap;
 use std::ops::RangeBounds;
-use std::path::PathBuf;
 
 /// The one step that makes a batch durable; apart, so that tests can make it fail.
-pub(crate) trait Commit: Send + 'static {
-    fn commit(&mut self, batch: OwnedWriteBatch) -> fjall::Result<()>;
-}
-
-/// As it is done.
-pub(crate) struct ToDisk;
-
-impl Commit for ToDisk {
-    fn commit(&mut self, batch: OwnedWriteBatch) -> fjall::Result<()> {
-        batch.commit()
-    }
-}
+pub(crate) type Commit = Box<dyn FnMut(OwnedWriteBatch) -> fjall::Result<()> + Send>;
 
 /// The writer behind the group committer: the only one that writes to the database.
-pub(crate) struct Engine<C> {
+pub(crate) struct Engine {
     pub(crate) tables: Tables,
-    pub(crate) location: PathBuf,
     pub(crate) persist: PersistMode,
-    pub(crate) recorder: Recorder,
+    /// Where each commit is noted after its sync; none when commits are not synced.
+    pub(crate) synced: Option<StateFile>,
     /// The last commit that is there.
-    pub(crate) commit: u64,
+    pub(crate) last: u64,
     /// A commit failed: what is on disk is unknown, and a second success would mean nothing.
     pub(crate) broken: bool,
-    pub(crate) to: C,
+    pub(crate) commit: Commit,
 }
 
-/// What the batch has decided so far. One entry a key, the last one wins: all items of a fjall batch have one sequence
-/// number, and nothing says which of two for one key would be seen.
-#[derive(Default)]
-struct Pending(HashMap<(Table, Bytes), Option<Row>>);
+/// What becomes of full keys: a row, or none. One entry a key, the last one wins: all items of a fjall batch have one
+/// sequence number, and nothing says which of two for one key would be seen.
+type Pending = HashMap<(Table, Bytes), Option<Row>>;
+type Effects = Vec<((Table, Bytes), Option<Row>)>;
 
-impl<C: Commit> BatchEngine for Engine<C> {
+impl BatchEngine for Engine {
     type Op = Write;
     type Answer = Result<WriteOutcome>;
 
     fn apply(&mut self, ops: Vec<Write>) -> Vec<Result<WriteOutcome>> {
         if self.broken {
-            return ops.iter().map(|_| Err(errors::broken(&self.location))).collect();
+            return ops.iter().map(|_| Err(errors::broken("write", &self.tables.location))).collect();
         }
         let at = self.tables.snapshot();
         let mut pending = Pending::default();
         let mut answers: Vec<_> = ops.into_iter().map(|w| self.decide(&at, w, &mut pending)).collect();
         // Not held while the commit may wait for a flush, which it would keep from dropping old versions.
         drop(at);
-        if !pending.0.is_empty()
+        if !pending.is_empty()
             && let Err(e) = self.write(pending)
         {
             self.broken = true;
-            for answer in &mut answers {
-                self.fail(answer, &e);
-            }
+            answers.iter_mut().for_each(|answer| fail(answer, &e));
         }
         answers
     }
 }
 
-impl<C: Commit> Engine<C> {
+impl Engine {
     /// Judges a write against the database and what is pending, and adds what it does to the latter.
     fn decide(&self, at: &Snapshot, write: Write, pending: &mut Pending) -> Result<WriteOutcome> {
         let (mut rows, mut all) = (Vec::new(), true);
         for part in &write.parts {
             for check in &part.checks {
-                let key = encode(&part.partition, &check.key);
-                let row = match pending.0.get(&(part.table, key.clone())) {
+                let key = (part.table, encode(&part.partition, &check.key));
+                let row = match pending.get(&key) {
                     Some(row) => row.clone(),
-                    None => self.tables.get(at, part.table, &key, &self.location)?,
+                    None => self.tables.get(at, part.table, &key.1)?,
                 };
                 all &= check.condition.holds(row.as_ref());
                 rows.push(row);
@@ -88,89 +75,74 @@ impl<C: Commit> Engine<C> {
         if !all {
             return Ok(WriteOutcome::Refused(rows));
         }
-        // All reading comes before the first effect: an error must leave nothing of this write behind.
-        let ranges = self.ranges(at, &write)?;
-        let mut ranges = ranges.into_iter();
-        for part in write.parts {
-            pending.apply(part, &mut ranges);
-        }
+        // Gathered first: an error must leave nothing of this write behind.
+        let effects = self.effects(at, write, pending)?;
+        pending.extend(effects);
         Ok(WriteOutcome::Applied)
     }
 
-    /// The stored keys of every range that the write deletes, in order.
-    fn ranges(&self, at: &Snapshot, write: &Write) -> Result<Vec<Vec<Bytes>>> {
-        let mut found = Vec::new();
-        for part in &write.parts {
-            for op in &part.ops {
-                if let Op::DeleteRange { range } = op
-                    && !range.is_empty()
-                {
-                    found.push(self.tables.keys(at, part.table, &part.partition, range, &self.location)?);
+    /// What a write does, in order. A range takes what is stored and what is pending.
+    fn effects(&self, at: &Snapshot, write: Write, pending: &Pending) -> Result<Effects> {
+        let mut effects = Effects::new();
+        for part in write.parts {
+            let (table, partition) = (part.table, part.partition);
+            for op in part.ops {
+                match op {
+                    // Nothing is collected by itself here; the bucket's sweep deletes what has expired.
+                    Op::Put { key, row, collectable_after: _ } => {
+                        effects.push(((table, encode(&partition, &key)), Some(row)));
+                    }
+                    Op::Delete { key } => effects.push(((table, encode(&partition, &key)), None)),
+                    Op::DeleteRange { range } if range.is_empty() => {}
+                    Op::DeleteRange { range } => {
+                        let range = bounds(&partition, &range);
+                        let mut keys = self.tables.keys(at, table, range.clone())?;
+                        let known = pending.keys().chain(effects.iter().map(|(key, _)| key));
+                        let covered = known.filter(|(t, key)| *t == table && range.contains(key));
+                        keys.extend(covered.map(|(_, key)| key.clone()));
+                        effects.extend(keys.into_iter().map(|key| ((table, key), None)));
+                    }
                 }
             }
         }
-        Ok(found)
+        Ok(effects)
     }
 
     /// Writes everything that is pending as one batch, and shows it to readers once it is on disk.
     fn write(&mut self, pending: Pending) -> Result<()> {
-        let next = self.commit + 1;
-        let batch = OwnedWriteBatch::with_capacity(self.tables.db.clone(), pending.0.len() + 1);
+        let next = self.last + 1;
+        let batch = OwnedWriteBatch::with_capacity(self.tables.db.clone(), pending.len() + 1);
         let mut batch = batch.durability(Some(self.persist));
         // First, where the check of the journal looks for it.
         batch.insert(&self.tables.meta, COMMIT_KEY, next.to_le_bytes());
-        for ((table, key), row) in pending.0 {
+        // In order of key: neighbours take the same way through the memtable while it is in the processor's cache.
+        let mut pending: Vec<_> = pending.into_iter().collect();
+        pending.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for ((table, key), row) in pending {
             let keyspace = self.tables.keyspace(table)?;
             match row {
                 Some(row) => batch.insert(keyspace, key, encode_row(&row)),
                 None => batch.remove(keyspace, key),
             }
         }
-        self.to.commit(batch).map_err(|e| errors::commit(&self.location, e))?;
-        self.commit = next;
-        self.recorder.synced(next);
+        (self.commit)(batch).map_err(|e| errors::commit(&self.tables.location, e))?;
+        self.last = next;
+        if let Some(state) = &self.synced {
+            // A failure costs nothing but a lower bound that stays lower.
+            let _ = Record { each: true, floor: next }.write(state);
+        }
         self.tables.advance();
         Ok(())
     }
-
-    /// Turns an answer into what it is worth after the commit failed.
-    fn fail(&self, answer: &mut Result<WriteOutcome>, e: &Error) {
-        *answer = match answer {
-            Ok(WriteOutcome::Applied) => Err(Error::new(e.detail().clone()).with_outcome(e.outcome())),
-            // Judged on writes of this batch that may never have been: certain is only that it did nothing.
-            Ok(WriteOutcome::Refused(_)) => {
-                Err(Error::new(e.detail().clone()).with_outcome(Outcome::NotApplied))
-            }
-            Err(_) => return,
-        };
-    }
 }
 
-impl Pending {
-    fn apply(&mut self, part: Part, ranges: &mut impl Iterator<Item = Vec<Bytes>>) {
-        let Part { table, partition, ops, .. } = part;
-        for op in ops {
-            match op {
-                // Nothing is collected by itself here; the bucket's sweep deletes what has expired.
-                Op::Put { key, row, collectable_after: _ } => {
-                    self.0.insert((table, encode(&partition, &key)), Some(row));
-                }
-                Op::Delete { key } => {
-                    self.0.insert((table, encode(&partition, &key)), None);
-                }
-                Op::DeleteRange { range } if range.is_empty() => {}
-                Op::DeleteRange { range } => {
-                    let bounds = crate::keys::bounds(&partition, &range);
-                    for ((t, key), row) in &mut self.0 {
-                        if *t == table && bounds.contains(key) {
-                            *row = None;
-                        }
-                    }
-                    let stored = ranges.next().unwrap_or_default();
-                    self.0.extend(stored.into_iter().map(|key| ((table, key), None)));
-                }
-            }
-        }
+/// Turns an answer into what it is worth after the commit failed.
+fn fail(answer: &mut Result<WriteOutcome>, e: &Error) {
+    match answer {
+        Ok(WriteOutcome::Applied) => *answer = Err(e.clone()),
+        // Judged on writes of this batch that may never have been: certain is only that it did nothing.
+        Ok(WriteOutcome::Refused(_)) => *answer = Err(e.clone().with_outcome(Outcome::NotApplied)),
+        Err(_) => {}
     }
 }
 

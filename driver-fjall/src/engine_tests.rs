@@ -2,40 +2,33 @@ use super::*;
 use crate::config::Builder;
 use crate::open::open;
 use persistence_nosql::core::ErrorKind;
-use persistence_nosql::row::{Check, Condition, KeyRange};
+use persistence_nosql::row::{Check, Condition, KeyRange, Part};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Commits as usual until told not to.
-#[derive(Clone, Default)]
-struct Fails(Arc<AtomicUsize>, Option<io::ErrorKind>);
-
-impl Commit for Fails {
-    fn commit(&mut self, batch: OwnedWriteBatch) -> fjall::Result<()> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        match self.1 {
-            Some(kind) => Err(fjall::Error::Io(io::Error::from(kind))),
-            None => batch.commit(),
-        }
-    }
-}
-
-fn engine(to: Fails) -> (Engine<Fails>, Tables, tempfile::TempDir) {
+/// An engine that counts its commits, and fails them with an error of this kind if there is one.
+fn engine(fails: Option<io::ErrorKind>) -> (Engine, Tables, Arc<AtomicUsize>, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let opened = open(&Builder::new(dir.path()), ToDisk).unwrap();
-    let tables = opened.tables.clone();
+    let opened = open(&Builder::new(dir.path())).unwrap();
+    let (tables, commits) = (opened.tables.clone(), Arc::new(AtomicUsize::new(0)));
+    let counted = commits.clone();
     let engine = Engine {
         tables: tables.clone(),
-        location: dir.path().to_owned(),
         persist: PersistMode::SyncData,
-        recorder: opened.home.recorder(crate::SyncMode::Data).unwrap(),
-        commit: 1,
+        synced: Some(opened.home.state().clone()),
+        last: 1,
         broken: false,
-        to,
+        commit: Box::new(move |batch| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            match fails {
+                Some(kind) => Err(fjall::Error::Io(kind.into())),
+                None => batch.commit(),
+            }
+        }),
     };
     opened.committer.close();
-    (engine, tables, dir)
+    (engine, tables, commits, dir)
 }
 
 fn row(text: &str) -> Row {
@@ -56,14 +49,12 @@ fn write(checks: &[(&str, Condition)], ops: Vec<Op>) -> Write {
 }
 
 fn stored(tables: &Tables, k: &str) -> Option<Row> {
-    tables
-        .get(&tables.snapshot(), Table::Shard, &encode(b"p", k.as_bytes()), std::path::Path::new(""))
-        .unwrap()
+    tables.get(&tables.snapshot(), Table::Shard, &encode(b"p", k.as_bytes())).unwrap()
 }
 
 #[test]
 fn the_last_of_several_writes_to_one_key_wins() {
-    let (mut engine, tables, _dir) = engine(Fails::default());
+    let (mut engine, tables, commits, _dir) = engine(None);
     let delete = |k: &str| Op::Delete { key: key(k) };
     let answers = engine.apply(vec![
         write(&[], vec![put("a", "1"), put("b", "1"), put("c", "1")]),
@@ -72,14 +63,14 @@ fn the_last_of_several_writes_to_one_key_wins() {
         write(&[], vec![put("c", "3"), put("d", "3")]),
     ]);
     assert!(answers.iter().all(|a| *a.as_ref().unwrap() == WriteOutcome::Applied));
-    assert_eq!(engine.to.0.load(Ordering::Relaxed), 1, "one commit for all");
+    assert_eq!(commits.load(Ordering::Relaxed), 1, "one commit for all");
     let now = ["a", "b", "c", "d"].map(|k| stored(&tables, k));
     assert_eq!(now, [Some(row("2")), None, Some(row("3")), Some(row("3"))]);
 }
 
 #[test]
 fn checks_see_what_the_batch_has_decided_and_not_their_own_write() {
-    let (mut engine, tables, _dir) = engine(Fails::default());
+    let (mut engine, tables, _, _dir) = engine(None);
     let is = |g: &str| Condition::Guard(key(g));
     let answers = engine.apply(vec![
         write(&[("a", Condition::Absent)], vec![put("a", "1")]),
@@ -102,7 +93,7 @@ fn checks_see_what_the_batch_has_decided_and_not_their_own_write() {
 
 #[test]
 fn a_range_takes_what_is_stored_and_what_is_pending() {
-    let (mut engine, tables, _dir) = engine(Fails::default());
+    let (mut engine, tables, _, _dir) = engine(None);
     engine.apply(vec![write(&[], vec![put("a", "1"), put("b", "1"), put("d", "1")])]);
     let range = Op::DeleteRange { range: KeyRange::new("b", "d") };
     engine.apply(vec![
@@ -122,7 +113,7 @@ fn a_failed_commit_ends_all_writing_and_is_never_tried_again() {
         (io::ErrorKind::Other, ErrorKind::Unavailable),
         (io::ErrorKind::StorageFull, ErrorKind::ResourceExhausted),
     ] {
-        let (mut engine, tables, _dir) = engine(Fails(Arc::default(), Some(kind)));
+        let (mut engine, tables, commits, _dir) = engine(Some(kind));
         let mut answers = engine.apply(vec![
             write(&[], vec![put("a", "1")]),
             write(&[("a", Condition::Absent)], vec![put("a", "x")]),
@@ -132,17 +123,17 @@ fn a_failed_commit_ends_all_writing_and_is_never_tried_again() {
         let seen: Vec<_> = errors.iter().map(|e| (e.kind(), e.outcome())).collect();
         let later = (ErrorKind::Unavailable, Outcome::NotApplied);
         assert_eq!(seen, [(expected, Outcome::MaybeApplied), (expected, Outcome::NotApplied), later]);
-        assert_eq!(engine.to.0.load(Ordering::Relaxed), 1, "tried again");
+        assert_eq!(commits.load(Ordering::Relaxed), 1, "tried again");
         assert_eq!(stored(&tables, "a"), None, "visible though not durable");
     }
 }
 
 #[test]
 fn a_batch_that_changes_nothing_costs_no_commit() {
-    let (mut engine, _, _dir) = engine(Fails::default());
+    let (mut engine, _, commits, _dir) = engine(None);
     engine.apply(vec![
         write(&[("a", Condition::Present)], vec![put("a", "1")]),
         write(&[("a", Condition::Absent)], vec![]),
     ]);
-    assert_eq!(engine.to.0.load(Ordering::Relaxed), 0);
+    assert_eq!(commits.load(Ordering::Relaxed), 0);
 }

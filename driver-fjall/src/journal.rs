@@ -9,11 +9,12 @@
 //! `2, kind u8, compression u8, keyspace u64, key u16, value u32, stored value u32, key bytes, value bytes`, or
 //! `4, keyspace u64`. The first item of each batch of ours is the commit number.
 
-use crate::errors;
-use crate::home::{Record, sync_directory};
+use crate::errors::corrupted;
+use crate::home::Record;
 use crate::tables::COMMIT_KEY;
 use bytes::Buf;
-use persistence_nosql::core::{Error, Result};
+use persistence_nosql::core::Result;
+use persistence_nosql::core::embedded::{io_error, sync_directory};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -26,43 +27,44 @@ const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
 
 /// Checks every journal, cuts the torn tail of the last one if there is any, and makes sure that everything that is
-/// left is on disk. Returns the last commit that the journals hold; none when they hold none.
+/// left is on disk.
 ///
 /// The directory must be locked. `Corrupted` means that nothing was changed.
-pub(crate) fn check(directory: &Path, record: Record) -> Result<Option<u64>> {
+pub(crate) fn check(directory: &Path, record: Record) -> Result<()> {
     let journals = journals(directory)?;
     let mut last = None;
     for (i, journal) in journals.iter().enumerate() {
-        let io = |e| errors::io("read the journal", journal, e);
+        let io = io_error("read the journal", journal);
         let bytes = fs::read(journal).map_err(io)?;
         let found = walk(&bytes, last, record.floor).map_err(|problem| corrupted(journal, problem))?;
         last = found.last;
-        let torn = !is_zero(&bytes[found.end..]);
-        if i + 1 < journals.len() {
+        let (end, newest) = (found.end, i + 1 == journals.len());
+        let torn = !is_zero(&bytes[end..]);
+        let problem = if torn && !newest {
             // fjall syncs a journal to the end before it begins the next one.
-            if torn {
-                let problem = format!("damaged at byte {}, and a later journal follows", found.end);
-                return Err(corrupted(journal, problem));
+            format!("damaged at byte {end}, and a later journal follows")
+        } else if let Some(last) = last.filter(|last| newest && *last < record.floor) {
+            format!("ends with commit {last}, but {} was synced", record.floor)
+        } else if torn && record.each && holds_batch(&bytes[end + 1..]) {
+            // A batch is written only once the one before it is synced.
+            format!("damaged at byte {end}, and whole batches follow")
+        } else {
+            if newest {
+                settle(journal, &bytes, &found, torn).map_err(io)?;
             }
             continue;
-        }
-        if last.is_some_and(|last| last < record.floor) {
-            let problem = format!("ends with commit {}, but {} was synced", last.unwrap_or(0), record.floor);
-            return Err(corrupted(journal, problem));
-        }
-        if torn && record.each && holds_batch(&bytes[found.end + 1..]) {
-            // A batch is written only once the one before it is synced.
-            let problem = format!("damaged at byte {}, and whole batches follow", found.end);
-            return Err(corrupted(journal, problem));
-        }
-        settle(journal, &bytes, &found, torn).map_err(io)?;
+        };
+        return Err(corrupted(journal, problem));
     }
-    Ok(last)
+    Ok(())
 }
 
 /// Keeps a copy of the torn tail beside the journal, cuts it off, and writes what may not have been synced once more:
 /// after a failed sync the operating system may take for written what is not, and only a new write makes it try again.
 fn settle(journal: &Path, bytes: &[u8], found: &Walked, torn: bool) -> std::io::Result<()> {
+    if !torn && found.unsure == found.end {
+        return Ok(());
+    }
     let mut file = OpenOptions::new().write(true).open(journal)?;
     if torn {
         let used = bytes.iter().rposition(|b| *b != 0).map_or(found.end, |p| p + 1);
@@ -72,26 +74,15 @@ fn settle(journal: &Path, bytes: &[u8], found: &Walked, torn: bool) -> std::io::
         kept.sync_all()?;
         file.set_len(found.end as u64)?;
     }
-    if found.unsure < found.end {
-        file.seek(SeekFrom::Start(found.unsure as u64))?;
-        file.write_all(&bytes[found.unsure..found.end])?;
-    }
-    if torn || found.unsure < found.end {
-        file.sync_all()?;
-        if let Some(directory) = journal.parent() {
-            sync_directory(directory)?;
-        }
-    }
-    Ok(())
-}
-
-fn corrupted(journal: &Path, problem: impl Into<String>) -> Error {
-    Error::corrupted(journal.display().to_string(), problem)
+    file.seek(SeekFrom::Start(found.unsure as u64))?;
+    file.write_all(&bytes[found.unsure..found.end])?;
+    file.sync_all()?;
+    journal.parent().map_or(Ok(()), sync_directory)
 }
 
 /// The journals, oldest first.
 fn journals(directory: &Path) -> Result<Vec<PathBuf>> {
-    let io = |e| errors::io("list the journals", directory, e);
+    let io = io_error("list the journals", directory);
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(io)? {
         let entry = entry.map_err(io)?;
@@ -99,12 +90,13 @@ fn journals(directory: &Path) -> Result<Vec<PathBuf>> {
         if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("jnl")) {
             continue;
         }
-        // fjall panics on the first and gives up on the second.
-        if !entry.file_type().map_err(io)?.is_file() {
-            return Err(corrupted(&path, "is not a file"));
+        // fjall panics on what is no file and gives up on another name.
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|n| n.strip_suffix(".jnl")?.parse::<u64>().ok());
+        match number {
+            Some(number) if entry.file_type().map_err(io)?.is_file() => found.push((number, path)),
+            _ => return Err(corrupted(&path, "is not a file that is named like a journal")),
         }
-        let number = entry.file_name().to_str().and_then(|n| n.strip_suffix(".jnl")?.parse::<u64>().ok());
-        found.push((number.ok_or_else(|| corrupted(&path, "is not named like a journal"))?, path));
     }
     found.sort();
     Ok(found.into_iter().map(|(_, path)| path).collect())
@@ -122,8 +114,8 @@ struct Walked {
 
 fn walk(bytes: &[u8], mut last: Option<u64>, floor: u64) -> Result<Walked, String> {
     let (mut end, mut unsure) = (0, None);
-    while let Some(batch) = Batch::read(&bytes[end..]) {
-        let Some(commit) = batch.commit else {
+    while let Some((length, commit)) = batch(&bytes[end..]) {
+        let Some(commit) = commit else {
             return Err(format!("the batch at byte {end} was written by another program"));
         };
         if last.is_some_and(|last| commit != last + 1) {
@@ -133,7 +125,7 @@ fn walk(bytes: &[u8], mut last: Option<u64>, floor: u64) -> Result<Walked, Strin
             unsure.get_or_insert(end);
         }
         last = Some(commit);
-        end += batch.len;
+        end += length;
     }
     Ok(Walked { end, unsure: unsure.unwrap_or(end), last })
 }
@@ -146,46 +138,40 @@ fn is_zero(bytes: &[u8]) -> bool {
 
 /// Whether a whole batch begins anywhere in these bytes.
 fn holds_batch(bytes: &[u8]) -> bool {
-    (0..bytes.len()).any(|at| bytes[at] == START && Batch::read(&bytes[at..]).is_some())
+    (0..bytes.len()).any(|at| bytes[at] == START && batch(&bytes[at..]).is_some())
 }
 
-/// A batch that is whole: complete, with the right checksum.
-struct Batch {
-    len: usize,
-    commit: Option<u64>,
-}
-
-impl Batch {
-    fn read(bytes: &[u8]) -> Option<Batch> {
-        let mut rest = bytes;
-        if rest.try_get_u8().ok()? != START {
-            return None;
-        }
-        let items = rest.try_get_u32_le().ok()?;
-        rest.split_off(..8)?;
-        let (mut body, mut commit) = (rest, None);
-        for i in 0..items {
-            match rest.try_get_u8().ok()? {
-                ITEM => {
-                    rest.split_off(..2 + 8)?;
-                    let key = usize::from(rest.try_get_u16_le().ok()?);
-                    rest.split_off(..4)?;
-                    let value = usize::try_from(rest.try_get_u32_le().ok()?).ok()?;
-                    let (key, value) = (rest.split_off(..key)?, rest.split_off(..value)?);
-                    if i == 0 && key == COMMIT_KEY {
-                        commit = value.try_into().ok().map(u64::from_le_bytes);
-                    }
-                }
-                CLEAR => {
-                    rest.split_off(..8)?;
-                }
-                _ => return None,
-            }
-        }
-        body = &body[..body.len() - rest.len()];
-        let whole = rest.try_get_u8().ok()? == END
-            && rest.try_get_u64_le().ok()? == xxh3_64(body)
-            && rest.split_off(..4)? == TRAILER;
-        whole.then_some(Batch { len: bytes.len() - rest.len(), commit })
+/// The length of the batch that begins here and its commit number; none when it is not whole: complete, with the right
+/// checksum.
+fn batch(bytes: &[u8]) -> Option<(usize, Option<u64>)> {
+    let mut rest = bytes;
+    if rest.try_get_u8().ok()? != START {
+        return None;
     }
+    let items = rest.try_get_u32_le().ok()?;
+    rest.split_off(..8)?;
+    let (mut body, mut commit) = (rest, None);
+    for i in 0..items {
+        match rest.try_get_u8().ok()? {
+            ITEM => {
+                rest.split_off(..2 + 8)?;
+                let key = usize::from(rest.try_get_u16_le().ok()?);
+                rest.split_off(..4)?;
+                let value = usize::try_from(rest.try_get_u32_le().ok()?).ok()?;
+                let (key, value) = (rest.split_off(..key)?, rest.split_off(..value)?);
+                if i == 0 && key == COMMIT_KEY {
+                    commit = value.try_into().ok().map(u64::from_le_bytes);
+                }
+            }
+            CLEAR => {
+                rest.split_off(..8)?;
+            }
+            _ => return None,
+        }
+    }
+    body = &body[..body.len() - rest.len()];
+    let whole = rest.try_get_u8().ok()? == END
+        && rest.try_get_u64_le().ok()? == xxh3_64(body)
+        && rest.split_off(..4)? == TRAILER;
+    whole.then_some((bytes.len() - rest.len(), commit))
 }

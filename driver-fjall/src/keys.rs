@@ -1,8 +1,10 @@
 //! How a row lies in its keyspace: `length of partition, partition, key` → `version, length of guard, guard, value`.
 
+use crate::MAX_VALUE;
 use bytes::Bytes;
+use persistence_nosql::core::embedded::{self, check_size};
 use persistence_nosql::core::{Error, Result};
-use persistence_nosql::row::{KeyRange, MAX_GUARD, MAX_KEY, Row, Table};
+use persistence_nosql::row::{KeyRange, MAX_GUARD, MAX_KEY, Op, Part, Row, Table};
 use std::ops::Bound;
 
 /// The version of the layout of keys and values, and of what else is stored. Each value begins with it.
@@ -15,7 +17,7 @@ const LENGTH: usize = 2;
 /// lie together. Partitions are ordered by length first, which nobody asks for otherwise.
 fn prefix(partition: &[u8], room: usize) -> Vec<u8> {
     let mut key = Vec::with_capacity(LENGTH + partition.len() + room);
-    // Never cut off: `check_partition` comes before, and MAX_KEY is far below 65,536.
+    // Never cut off: `check_key` comes before, and MAX_KEY is far below 65,536.
     key.extend_from_slice(&u16::try_from(partition.len()).unwrap_or(u16::MAX).to_be_bytes());
     key.extend_from_slice(partition);
     key
@@ -32,17 +34,18 @@ pub(crate) fn encode(partition: &[u8], key: &[u8]) -> Bytes {
 pub(crate) fn after_partition(partition: &[u8]) -> Vec<u8> {
     let mut end = prefix(partition, 0);
     // The length's first byte is never 0xff, so there always is a byte to count up.
-    while end.last() == Some(&0xff) {
-        end.pop();
-    }
+    while end.pop_if(|byte| *byte == 0xff).is_some() {}
     if let Some(last) = end.last_mut() {
         *last += 1;
     }
     end
 }
 
+/// A range of full keys.
+pub(crate) type Bounds = (Bound<Bytes>, Bound<Bytes>);
+
 /// The full keys of a range, which must not be empty.
-pub(crate) fn bounds(partition: &[u8], range: &KeyRange) -> (Bound<Bytes>, Bound<Bytes>) {
+pub(crate) fn bounds(partition: &[u8], range: &KeyRange) -> Bounds {
     let end = match &range.end {
         Some(end) => encode(partition, end),
         None => after_partition(partition).into(),
@@ -55,14 +58,14 @@ pub(crate) fn decode(table: Table, full: &Bytes) -> Result<(Bytes, Bytes)> {
     let length = full.first_chunk::<LENGTH>().map(|l| LENGTH + usize::from(u16::from_be_bytes(*l)));
     match length {
         Some(at) if at > LENGTH && at < full.len() => Ok((full.slice(LENGTH..at), full.slice(at..))),
-        _ => Err(Error::corrupted(entity(table), "a key is cut off")),
+        _ => Err(damaged(table, "a key is cut off")),
     }
 }
 
 /// The stored form of a row.
 pub(crate) fn encode_row(row: &Row) -> Bytes {
     let mut bytes = Vec::with_capacity(2 + row.guard.len() + row.value.len());
-    // `check_guard` comes before, and MAX_GUARD is below 256.
+    // `check_part` comes before, and MAX_GUARD is below 256.
     bytes.extend_from_slice(&[FORMAT, u8::try_from(row.guard.len()).unwrap_or(u8::MAX)]);
     bytes.extend_from_slice(&row.guard);
     bytes.extend_from_slice(&row.value);
@@ -71,49 +74,44 @@ pub(crate) fn encode_row(row: &Row) -> Bytes {
 
 /// The row of a stored form, sharing its memory.
 pub(crate) fn decode_row(table: Table, bytes: &Bytes) -> Result<Row> {
-    match bytes.first_chunk::<2>() {
-        Some([FORMAT, guard]) if bytes.len() >= 2 + usize::from(*guard) => {
-            let at = 2 + usize::from(*guard);
+    match bytes.first_chunk::<2>().map(|[format, guard]| (*format, 2 + usize::from(*guard))) {
+        Some((FORMAT, at)) if at <= bytes.len() => {
             Ok(Row { guard: bytes.slice(2..at), value: bytes.slice(at..) })
         }
-        Some([FORMAT, _]) | None => Err(Error::corrupted(entity(table), "a value is cut off")),
-        Some([format, _]) => {
-            Err(Error::corrupted(entity(table), format!("a value has the unknown format {format}")))
+        Some((FORMAT, _)) | None => Err(damaged(table, "a value is cut off")),
+        Some((format, _)) => Err(damaged(table, format!("a value has the unknown format {format}"))),
+    }
+}
+
+fn damaged(table: Table, problem: impl Into<String>) -> Error {
+    Error::corrupted(format!("a row of table {}", table.name()), problem)
+}
+
+/// Refuses what could not be stored. The bucket promises to send nothing of the kind, but fjall panics on a key of 65,536
+/// bytes or more, be it only the end of a range, and on an empty one at every opening from then on.
+pub(crate) fn check_part(part: &Part) -> Result<()> {
+    check_key("partition", &part.partition)?;
+    part.checks.iter().try_for_each(|c| check_key("key", &c.key))?;
+    part.ops.iter().try_for_each(|op| match op {
+        Op::Put { key, row, .. } => {
+            check_key("key", key)?;
+            check_size("guard", &row.guard, MAX_GUARD)?;
+            check_size("value", &row.value, MAX_VALUE)
         }
-    }
+        Op::Delete { key } => check_key("key", key),
+        Op::DeleteRange { range } => check_range(range),
+    })
 }
 
-fn entity(table: Table) -> String {
-    format!("a row of table {}", table.name())
+/// See [`check_part`]; the ends of a range may be empty.
+pub(crate) fn check_range(range: &KeyRange) -> Result<()> {
+    check_size("range", &range.start, MAX_KEY)?;
+    range.end.as_ref().map_or(Ok(()), |end| check_size("range", end, MAX_KEY))
 }
 
-/// An empty key makes fjall panic, and its database panic at every opening from then on; one of 65,536 bytes or more makes
-/// it panic too. Neither gets there.
-pub(crate) fn check_key(key: &[u8]) -> Result<()> {
-    check_name("key", key)
-}
-
-/// See [`check_key`].
-pub(crate) fn check_partition(partition: &[u8]) -> Result<()> {
-    check_name("partition", partition)
-}
-
-fn check_name(what: &'static str, name: &[u8]) -> Result<()> {
-    if name.is_empty() {
-        return Err(Error::invalid(what, "must not be empty"));
-    }
-    check_size(what, name.len(), MAX_KEY)
-}
-
-pub(crate) fn check_guard(guard: &[u8]) -> Result<()> {
-    check_size("guard", guard.len(), MAX_GUARD)
-}
-
-pub(crate) fn check_size(what: &'static str, size: usize, limit: usize) -> Result<()> {
-    if size > limit {
-        return Err(Error::too_large(what, size as u64, limit as u64));
-    }
-    Ok(())
+/// See [`check_part`]; of a key or a partition.
+pub(crate) fn check_key(what: &'static str, key: &[u8]) -> Result<()> {
+    embedded::check_key(what, key, MAX_KEY)
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@
 //! |---|---|
 //! | `config` | URL and builder |
 //! | `connect` | the scheme `fjall:` |
-//! | `store` | the [`RowStore`](persistence_nosql::row::RowStore): validation, reads, closing |
+//! | `store` | the [`RowStore`](persistence_nosql::row::RowStore): reads, closing |
 //! | `engine` | decides a batch of writes in order and commits it once, behind the group committer |
 //! | `tables` | the keyspaces, and the snapshot that reads run on |
-//! | `keys` | how partition, key and row become a key and a value |
+//! | `keys` | how partition, key and row become a key and a value, and which may |
 //! | `open` | opening: what is there, whose it is, which version |
-//! | `home` | the directory: its lock, and the record of what was synced |
+//! | `home` | the directory, and the record of what was synced |
 //! | `journal` | checks the journal before fjall reads it, and cuts a torn tail |
-//! | `errors` | every error of fjall and of the file system, classified once |
+//! | `errors` | every error of fjall, classified once |
 //!
 //! # What it promises
 //!

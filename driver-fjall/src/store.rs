@@ -1,22 +1,21 @@
-//! The row store: validation, reads, closing.
+//! The row store: reads, closing.
 
+use crate::SyncMode;
 use crate::config::Builder;
-use crate::engine::ToDisk;
-use crate::errors::{self, guarded};
 use crate::home::Record;
-use crate::keys::{self, FORMAT, check_guard, check_key, check_partition, check_size};
+use crate::keys::{self, FORMAT, check_key, check_part, check_range};
 use crate::open::{self, Opened};
-use crate::{MAX_VALUE, SyncMode};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{Guard, PersistMode, Readable};
+use persistence_nosql::core::embedded::{blocking, check_size, guarded};
 use persistence_nosql::core::{Capability, CapabilitySet, Context, Error, Outcome, Result};
 use persistence_nosql::row::{
-    KeyRange, KeyedRow, Level, Op, Order, Part, Row, RowStore, RowStoreInfo, SchemaOp, SchemaStatus, Table,
+    KeyRange, KeyedRow, Level, MAX_KEY, Order, Row, RowStore, RowStoreInfo, SchemaOp, SchemaStatus, Table,
     Write, WriteOutcome,
 };
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -30,13 +29,11 @@ const MAX_WRITE_OPS: usize = 4096;
 /// How long closing waits for reads whose callers have gone.
 const CLOSE_STEP: Duration = Duration::from_millis(1);
 
-type Store = Opened<ToDisk>;
-
 /// A store in one directory. See the [crate] for what it promises.
 pub struct Fjall {
     path: PathBuf,
     sync: SyncMode,
-    open: RwLock<Option<Arc<Store>>>,
+    open: RwLock<Option<Arc<Opened>>>,
 }
 
 impl Fjall {
@@ -52,17 +49,13 @@ impl Fjall {
 
     pub(crate) async fn open_with(options: Builder) -> Result<Fjall> {
         let (path, sync) = (options.path.clone(), options.sync);
-        let opened = blocking("open", &path, move || open::open(&options, ToDisk)).await?;
+        let opened = blocking("open", &path, move || open::open(&options)).await?;
         Ok(Fjall { path, sync, open: RwLock::new(Some(Arc::new(opened))) })
     }
 
-    fn store(&self) -> Result<Arc<Store>> {
+    fn store(&self) -> Result<Arc<Opened>> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.clone().ok_or_else(|| Error::closed(self.location()))
-    }
-
-    fn location(&self) -> String {
-        self.path.display().to_string()
+        open.clone().ok_or_else(|| Error::closed(self.path.display().to_string()))
     }
 }
 
@@ -75,14 +68,12 @@ impl fmt::Debug for Fjall {
 #[async_trait]
 impl RowStore for Fjall {
     fn info(&self) -> RowStoreInfo {
-        let mut capabilities =
+        let synced =
             CapabilitySet::of(&[Capability::Durable, Capability::CrossPartition, Capability::AtomicHistory]);
-        if !self.sync.is_durable() {
-            capabilities = capabilities.without(Capability::Durable);
-        }
+        let capabilities = if self.sync.is_durable() { synced } else { synced.without(Capability::Durable) };
         RowStoreInfo {
             driver: "fjall",
-            location: self.location(),
+            location: self.path.display().to_string(),
             capabilities,
             max_write_ops: MAX_WRITE_OPS,
         }
@@ -102,15 +93,14 @@ impl RowStore for Fjall {
         keys: &[Bytes],
         _: Level,
     ) -> Result<Vec<Option<Row>>> {
-        check_partition(partition)?;
-        keys.iter().try_for_each(|k| check_key(k))?;
+        check_key("partition", partition)?;
+        keys.iter().try_for_each(|k| check_key("key", k))?;
         let store = self.store()?;
         let few = keys.len() <= INLINE_KEYS;
         let keys: Vec<Bytes> = keys.iter().map(|k| keys::encode(partition, k)).collect();
-        let path = self.path.clone();
         let read = move || {
             let at = store.tables.snapshot();
-            keys.iter().map(|k| store.tables.get(&at, table, k, &path)).collect()
+            keys.iter().map(|k| store.tables.get(&at, table, k)).collect()
         };
         if few { guarded("read", &self.path, read) } else { blocking("read", &self.path, read).await }
     }
@@ -125,15 +115,16 @@ impl RowStore for Fjall {
         limit: usize,
         _: Level,
     ) -> Result<Vec<KeyedRow>> {
-        check_partition(partition)?;
+        check_key("partition", partition)?;
+        check_range(range)?;
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let (store, path, bounds) = (self.store()?, self.path.clone(), keys::bounds(partition, range));
+        let (store, bounds) = (self.store()?, keys::bounds(partition, range));
         blocking("scan", &self.path, move || {
             let rows = store.tables.snapshot().range(store.tables.keyspace(table)?, bounds);
             let row = |guard: Guard| {
-                let (key, value) = guard.into_inner().map_err(|e| errors::engine("scan", &path, e))?;
+                let (key, value) = guard.into_inner().map_err(store.tables.failed("scan"))?;
                 let (_, key) = keys::decode(table, &key.into())?;
                 Ok(KeyedRow { key, row: keys::decode_row(table, &value.into())? })
             };
@@ -150,26 +141,25 @@ impl RowStore for Fjall {
             return Err(Error::invalid("parts", "must not be empty"));
         }
         write.parts.iter().try_for_each(check_part)?;
-        let store = self.store()?;
         if cx.is_expired() {
             return Err(Error::timeout("write").with_outcome(Outcome::NotApplied));
         }
         // From here on the write happens whether or not anybody waits for it; the bucket ends the wait at the deadline.
-        let answer = store.committer.submit(write);
-        drop(store);
+        let answer = self.store()?.committer.submit(write);
         answer.await?
     }
 
     async fn partitions(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Vec<Bytes>> {
+        after.map_or(Ok(()), |after| check_size("after", after, MAX_KEY))?;
         let mut from = after.map_or_else(Vec::new, keys::after_partition);
-        let (store, path) = (self.store()?, self.path.clone());
+        let store = self.store()?;
         blocking("list the partitions", &self.path, move || {
             let (at, keyspace) = (store.tables.snapshot(), store.tables.keyspace(table)?);
             let mut found = Vec::new();
             // One seek a partition, however many rows it has.
             while found.len() < limit {
                 let Some(first) = at.range(keyspace, from..).next() else { break };
-                let key = first.key().map_err(|e| errors::engine("list the partitions", &path, e))?;
+                let key = first.key().map_err(store.tables.failed("list the partitions"))?;
                 let (partition, _) = keys::decode(table, &key.into())?;
                 from = keys::after_partition(&partition);
                 found.push(partition);
@@ -181,51 +171,18 @@ impl RowStore for Fjall {
 
     async fn close(&self) -> Result<()> {
         let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut store) = open else { return Ok(()) };
-        let (path, each) = (self.path.clone(), self.sync.is_durable());
+        let Some(store) = open else { return Ok(()) };
+        let each = self.sync.is_durable();
         blocking("close", &self.path, move || {
             store.committer.close();
             // A read whose caller has gone may still run, and would keep the directory locked.
-            let store = loop {
-                match Arc::try_unwrap(store) {
-                    Ok(store) => break store,
-                    Err(still) => store = still,
-                }
+            while Arc::strong_count(&store) > 1 {
                 std::thread::sleep(CLOSE_STEP);
-            };
-            store.tables.db.persist(PersistMode::SyncAll).map_err(|e| errors::engine("close", &path, e))?;
-            let floor = open::last_commit(&store.tables, &path)?;
-            store.home.promise(Record { each, floor })
+            }
+            store.tables.db.persist(PersistMode::SyncAll).map_err(store.tables.failed("close"))?;
+            let floor = open::last_commit(&store.tables)?;
+            open::promise(&store.home, Record { each, floor })
         })
         .await
     }
-}
-
-/// Checks everything that fjall would panic on, and the limits of the contract.
-fn check_part(part: &Part) -> Result<()> {
-    check_partition(&part.partition)?;
-    part.checks.iter().try_for_each(|c| check_key(&c.key))?;
-    part.ops.iter().try_for_each(|op| match op {
-        Op::Put { key, row, .. } => {
-            check_key(key)?;
-            check_guard(&row.guard)?;
-            check_size("value", row.value.len(), MAX_VALUE)
-        }
-        Op::Delete { key } => check_key(key),
-        Op::DeleteRange { .. } => Ok(()),
-    })
-}
-
-/// Runs what may wait for the disk on a thread that may.
-async fn blocking<T: Send + 'static>(
-    doing: &'static str,
-    path: &Path,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let location = path.to_owned();
-    let done = tokio::task::spawn_blocking(move || guarded(doing, &location, work)).await;
-    done.unwrap_or_else(|e| {
-        // Panics were caught: the runtime is shutting down.
-        Err(Error::unavailable(doing, e.to_string()).with_outcome(Outcome::NotApplied))
-    })
 }

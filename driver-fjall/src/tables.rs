@@ -1,11 +1,12 @@
 //! The keyspaces, and the snapshot that reads run on.
 
 use crate::config::Builder;
+use crate::errors;
 use crate::keys::{self, decode_row};
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Snapshot};
 use persistence_nosql::core::{Error, Result};
-use persistence_nosql::row::{KeyRange, Row, Table};
+use persistence_nosql::row::{Row, Table};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,6 +23,8 @@ const META_MEMTABLE: u64 = 4 << 20;
 /// Handles of everything in the database. fjall keeps the directory locked while one of them lives.
 #[derive(Clone)]
 pub(crate) struct Tables {
+    /// Where it is, for messages.
+    pub(crate) location: Arc<Path>,
     pub(crate) db: Database,
     pub(crate) meta: Keyspace,
     tables: Arc<[(Table, Keyspace)]>,
@@ -44,7 +47,7 @@ impl Tables {
             .map(|t| Ok((*t, db.keyspace(t.name(), create(options.memtable_bytes))?)))
             .collect::<fjall::Result<_>>()?;
         let current = Arc::new(RwLock::new(db.snapshot()));
-        Ok(Tables { db, meta, tables, current })
+        Ok(Tables { location: options.path.as_path().into(), db, meta, tables, current })
     }
 
     pub(crate) fn keyspace(&self, table: Table) -> Result<&Keyspace> {
@@ -63,39 +66,24 @@ impl Tables {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
-    /// One row.
-    pub(crate) fn get(
-        &self,
-        at: &Snapshot,
-        table: Table,
-        full_key: &[u8],
-        location: &Path,
-    ) -> Result<Option<Row>> {
-        let value = at.get(self.keyspace(table)?, full_key);
-        let value = value.map_err(|e| crate::errors::engine("read", location, e))?;
-        value.map(|v| decode_row(table, &Bytes::from(v))).transpose()
+    /// Names what went wrong in fjall.
+    pub(crate) fn failed<'a>(&'a self, doing: &'a str) -> impl Fn(fjall::Error) -> Error + Copy + 'a {
+        errors::engine(doing, &self.location)
     }
 
-    /// The full keys of a range, which must not be empty.
-    pub(crate) fn keys(
-        &self,
-        at: &Snapshot,
-        table: Table,
-        partition: &[u8],
-        range: &KeyRange,
-        location: &Path,
-    ) -> Result<Vec<Bytes>> {
-        at.range(self.keyspace(table)?, keys::bounds(partition, range))
-            .map(|guard| guard.key().map(Bytes::from).map_err(|e| crate::errors::engine("read", location, e)))
-            .collect()
+    /// One row.
+    pub(crate) fn get(&self, at: &Snapshot, table: Table, full_key: &[u8]) -> Result<Option<Row>> {
+        let value = at.get(self.keyspace(table)?, full_key).map_err(self.failed("read"))?;
+        value.map(|v| decode_row(table, &v.into())).transpose()
+    }
+
+    /// The stored full keys of a range.
+    pub(crate) fn keys(&self, at: &Snapshot, table: Table, range: keys::Bounds) -> Result<Vec<Bytes>> {
+        let found = at.range(self.keyspace(table)?, range);
+        found.map(|guard| guard.key().map(Bytes::from).map_err(self.failed("read"))).collect()
     }
 
     pub(crate) fn is_empty(&self) -> fjall::Result<bool> {
-        for (_, keyspace) in self.tables.iter() {
-            if !keyspace.is_empty()? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        self.tables.iter().try_fold(true, |all, (_, keyspace)| Ok(all && keyspace.is_empty()?))
     }
 }

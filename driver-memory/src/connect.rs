@@ -2,7 +2,7 @@
 
 use crate::Memory;
 use async_trait::async_trait;
-use persistence_nosql::core::connect::Connector;
+use persistence_nosql::core::connect::{Connector, UrlOptions};
 use persistence_nosql::core::{Env, Error, Persistence, Result};
 use std::sync::Arc;
 use url::Url;
@@ -22,10 +22,11 @@ impl Connector for MemoryConnector {
     }
 
     async fn connect(&self, url: &Url, env: &Env) -> Result<Arc<dyn Persistence>> {
-        // An option that is silently ignored is one that its user believes in.
-        if url.query().is_some() || !matches!(url.path(), "" | "/") || url.has_host() {
-            return Err(Error::invalid("url", "memory: has no path and no options"));
+        if !matches!(url.path(), "" | "/") || url.has_host() {
+            return Err(Error::invalid("url", "memory: has no path"));
         }
+        // An option that is silently ignored is one that its user believes in. Yours are taken here, one by one.
+        UrlOptions::new(url)?.finish()?;
         // The bucket makes all stores of the few primitives.
         persistence_nosql::open(Arc::new(Memory::new()), env.clone()).await
     }

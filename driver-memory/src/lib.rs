@@ -9,7 +9,6 @@
 //! | `lib.rs` | this page, and what the crate exports |
 //! | `store.rs` | [`RowStore`](persistence_nosql::row::RowStore) for the database: the driver itself |
 //! | `connect.rs` | `memory:` as a URL |
-//! | `connect.rs` | the driver's URLs |
 //! | `check.rs` | refusing keys that the database could not keep |
 //! | `tests/conformance.rs` | the whole proof, in a few lines: the suite finds out whether `store.rs` is right |
 //!

@@ -33,12 +33,14 @@ CREATE TABLE executions (
 
 CREATE TABLE execution_items (
     shard_id     bigint NOT NULL,
+    namespace_id uuid NOT NULL,
+    workflow_id  text COLLATE "C" NOT NULL,
     run_id       uuid NOT NULL,
     kind         bigint NOT NULL,
     item_number  bigint NOT NULL,
     item_name    text COLLATE "C" NOT NULL,
     value        bytea NOT NULL,
-    PRIMARY KEY (shard_id, run_id, kind, item_number, item_name)
+    PRIMARY KEY (shard_id, namespace_id, workflow_id, run_id, kind, item_number, item_name)
 );
 
 CREATE TABLE history_tasks (

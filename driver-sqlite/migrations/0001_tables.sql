@@ -33,12 +33,14 @@ CREATE TABLE executions (
 
 CREATE TABLE execution_items (
     shard_id     INTEGER NOT NULL,
+    namespace_id BLOB    NOT NULL,
+    workflow_id  TEXT    NOT NULL,
     run_id       BLOB    NOT NULL,
     kind         INTEGER NOT NULL,
     item_number  INTEGER NOT NULL,
     item_name    TEXT    NOT NULL,
     value        BLOB    NOT NULL,
-    PRIMARY KEY (shard_id, run_id, kind, item_number, item_name)
+    PRIMARY KEY (shard_id, namespace_id, workflow_id, run_id, kind, item_number, item_name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE history_tasks (

@@ -1,5 +1,9 @@
 //! URL schemes and the drivers that answer them.
 
+mod options;
+
+pub use options::UrlOptions;
+
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::persistence::Persistence;

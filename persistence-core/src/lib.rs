@@ -14,8 +14,9 @@
 //! | [`page`], [`blob`], [`ids`], [`time`], [`env`](mod@env), [`context`] | the small types |
 //! | [`codec`] | how values are stored |
 //! | [`commit`] | group commit, for engines with one writer |
+//! | [`embedded`] | a directory that one process has, for engines in the process |
 //! | [`lifecycle`] | accepting, draining and closing |
-//! | [`connect`] | URL schemes and who answers them |
+//! | [`connect`] | URL schemes, who answers them, and their options |
 
 pub mod blob;
 pub mod capability;
@@ -23,6 +24,7 @@ pub mod codec;
 pub mod commit;
 pub mod connect;
 pub mod context;
+pub mod embedded;
 pub mod env;
 pub mod error;
 pub mod history;

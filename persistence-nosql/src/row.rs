@@ -13,6 +13,12 @@
 //! * [`RowStore::scan`] is one consistent snapshot: never a part of a write.
 //! * A write that was acknowledged is seen by every later read at [`Level::Serial`].
 //! * An error whose outcome is `NotApplied` means that the write never will be applied.
+//!
+//! # What the bucket does for a driver
+//!
+//! * It sends nothing once the deadline of a call has passed, and stops waiting for the driver at it, in `get`, `scan`,
+//!   `write` and `partitions`: a read is dropped, a write that was sent has an unknown outcome. A driver need not look at
+//!   the deadline of its [`Context`]; it may hand it to a database that can give up by itself.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -235,7 +241,7 @@ pub enum SchemaOp {
     Status,
 }
 
-/// The schema as found.
+/// The schema as found. A driver whose opening sets up may answer `Some` to [`SchemaOp::Status`] before any `Setup`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaStatus {
     /// The stored version; none when nothing is set up.

@@ -21,7 +21,7 @@ pub(crate) const EXECUTIONS: TableDef = TableDef {
 /// keyed by run id.
 pub(crate) const ITEMS: TableDef = TableDef {
     name: "execution_items",
-    key: &["shard_id", "run_id", "kind", "item_number", "item_name"],
+    key: &["shard_id", "namespace_id", "workflow_id", "run_id", "kind", "item_number", "item_name"],
     rest: &["value"],
 };
 

@@ -34,9 +34,9 @@ pub(crate) async fn catch<T>(future: impl Future<Output = T>) -> Result<T, Strin
     let mut future = pin!(AssertUnwindSafe(future).catch_unwind());
     poll_fn(|cx| {
         // Set around every poll: between polls the thread works for others.
-        INSIDE.set(true);
+        let outside = INSIDE.replace(true);
         let polled = future.as_mut().poll(cx);
-        INSIDE.set(false);
+        INSIDE.set(outside);
         polled
     })
     .await

@@ -53,6 +53,7 @@ pub mod fixture;
 pub mod generic;
 mod guard;
 pub mod harness;
+mod model;
 pub mod mutants;
 pub mod narrow;
 pub mod nosql;

@@ -42,7 +42,8 @@ impl NoSqlHarness {
     {
         let databases = Databases {
             provider: Box::new(move |space| Box::pin(provider(space))),
-            shared: OnceCell::new(),
+            opened: OnceCell::new(),
+            set_up: OnceCell::new(),
             own: Arc::new(Semaphore::new(OWN)),
             injected: Mutex::default(),
         };
@@ -77,7 +78,8 @@ impl Harness for NoSqlHarness {
     }
 
     async fn info(&self) -> Result<DriverInfo> {
-        let info = self.databases.shared().await?.1.info();
+        // Asked before anything else works: what is missing must be told case by case.
+        let info = self.databases.opened().await?.1.info();
         Ok(DriverInfo {
             driver: info.driver.to_owned(),
             location: info.location,
@@ -107,7 +109,7 @@ impl Harness for NoSqlHarness {
     }
 
     async fn finish(&self) -> Result<()> {
-        match self.databases.shared.get() {
+        match self.databases.opened.get() {
             Some((_, store)) => store.close().await,
             None => Ok(()),
         }
@@ -121,7 +123,8 @@ fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// The databases of a run.
 struct Databases {
     provider: Provider,
-    shared: OnceCell<(Space, Arc<dyn RowStore>)>,
+    opened: OnceCell<(Space, Arc<dyn RowStore>)>,
+    set_up: OnceCell<()>,
     own: Arc<Semaphore>,
     injected: Mutex<Injected>,
 }
@@ -133,13 +136,22 @@ impl Databases {
         Ok(store)
     }
 
-    async fn shared(&self) -> Result<&(Space, Arc<dyn RowStore>)> {
+    /// The shared database, open.
+    async fn opened(&self) -> Result<&(Space, Arc<dyn RowStore>)> {
         let open = || async {
             let space = Space::new(Isolation::Shared);
-            let store = self.open(&space).await?;
+            let store = (self.provider)(space.clone()).await?;
             Ok((space, store))
         };
-        self.shared.get_or_try_init(open).await
+        self.opened.get_or_try_init(open).await
+    }
+
+    /// The shared database, set up.
+    async fn shared(&self) -> Result<&(Space, Arc<dyn RowStore>)> {
+        let opened = self.opened().await?;
+        let set_up = || async { opened.1.schema(SchemaOp::Setup).await.map(drop) };
+        self.set_up.get_or_try_init(set_up).await?;
+        Ok(opened)
     }
 }
 
@@ -164,7 +176,8 @@ impl NoSqlSetUp {
         let faults = if self.faults { Faults::random(scene.seed, WRITE_FAULTS, 0.0) } else { Faults::none() };
         let faults = Arc::new(faults);
         let (random, narrow) = (self.faults, self.narrow);
-        Ok(Place { databases, space, faults, random, narrow, open: Mutex::default(), _permit: permit })
+        let (open, bare) = Default::default();
+        Ok(Place { databases, space, faults, random, narrow, open, bare, _permit: permit })
     }
 }
 
@@ -195,6 +208,8 @@ pub(crate) struct Place {
     narrow: bool,
     /// The driver that is open in a space of its own.
     open: Mutex<Option<Arc<dyn RowStore>>>,
+    /// The spaces in which nothing was set up.
+    bare: Mutex<Vec<Space>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -216,7 +231,10 @@ impl Place {
 
     /// A database of its own on which nothing was set up.
     pub(crate) async fn bare(&self) -> Result<Arc<dyn RowStore>> {
-        (self.databases.provider)(Space::new(Isolation::Own)).await
+        let space = Space::new(Isolation::Own);
+        // Kept as long as the case: an embedded engine has its files in there.
+        lock(&self.bare).push(space.clone());
+        (self.databases.provider)(space).await
     }
 
     async fn handle(&self, store: Arc<dyn RowStore>, env: Env) -> Result<Arc<dyn Persistence>> {

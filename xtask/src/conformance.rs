@@ -1,6 +1,6 @@
 //! `cargo xtask conformance`: the suite on every driver, and what came of it side by side.
 
-use crate::command::{self, Counts, cargo, echo};
+use crate::command::{self, Counts, Tested, cargo, echo};
 use crate::workspace::{CONFORMANCE, Package, Workspace};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
@@ -10,6 +10,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+
+/// The test target that shows that the suite notices wrong drivers, where there is one.
+const MUTANTS: &str = "mutants";
 
 /// Where a conformance test writes its report.
 pub(crate) const REPORT_DIR: &str = "PERSISTENCE_REPORT_DIR";
@@ -50,7 +53,8 @@ impl Format {
     }
 }
 
-pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<()> {
+/// Runs, tells, and says whether everything was good.
+pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
     let drivers = chosen(ws, &args.drivers)?;
     let mut problems = Vec::new();
     for name in &args.required {
@@ -65,19 +69,31 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<()> {
         for (name, package) in &drivers {
             let program = programs.iter().find(|p| p.manifest_path.parent() == Some(package.dir()));
             let program = program.with_context(|| format!("{name} has no conformance program"))?;
-            let counts = driver(&dir, name, package, program, args.case.as_deref())?;
-            let Tested { counts, seconds, ok } = counts;
-            let Counts { passed, failed, ignored } = counts;
+            let mut run = Command::new(&program.executable);
+            run.args(args.case.as_deref()).current_dir(package.dir()).env(REPORT_DIR, &dir);
+            let began = Instant::now();
+            let Tested { counts, ok } = logged(&mut run, &log(&dir, name))?;
+            let (seconds, Counts { passed, failed, ignored }) = (began.elapsed().as_secs_f64(), counts);
             let what = if args.nightly { format!("{name}, round {round}") } else { (*name).to_owned() };
             echo(&format!("{what}: {passed} passed, {failed} failed, {ignored} ignored in {seconds:.1} s"));
             all += counts;
             if !ok {
-                problems.push(format!("{what}: see {}", dir.join(format!("{name}.log")).display()));
+                problems.push(format!("{what}: see {}", log(&dir, name).display()));
             }
             if passed == 0 && args.required.iter().any(|r| r == name) {
                 problems.push(format!("no case passed on the required driver {name}"));
             }
         }
+    }
+    if args.drivers.is_empty() && args.case.is_none() && ws.integration_tests().contains(MUTANTS) {
+        let counts = mutants(ws, &dir)?;
+        if counts.failed > 0 || counts.passed == 0 {
+            problems.push(format!(
+                "the suite does not notice what it should: see {}",
+                log(&dir, MUTANTS).display()
+            ));
+        }
+        all += counts;
     }
     let formats = if args.reports.is_empty() { Format::value_variants() } else { &args.reports };
     summary(ws, formats)?;
@@ -88,8 +104,7 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<()> {
         echo(&format!("problem: {p}"));
     }
     echo(&format!("{} passed, {} failed, {} ignored", all.passed, all.failed, all.ignored));
-    ensure!(problems.is_empty() && all.failed == 0, "conformance failed");
-    Ok(())
+    Ok(problems.is_empty() && all.failed == 0)
 }
 
 /// The drivers that were asked for, each with its crate.
@@ -108,9 +123,14 @@ fn chosen<'a>(ws: &'a Workspace, names: &[String]) -> Result<Vec<(&'a str, &'a P
     Ok(all.into_iter().filter(|(d, _)| names.is_empty() || names.iter().any(|n| n == d)).collect())
 }
 
-/// An empty directory for the drivers' own reports.
+/// Where the drivers' own reports are.
+pub(crate) fn driver_reports(ws: &Workspace) -> PathBuf {
+    ws.reports().join("drivers")
+}
+
+/// The same, emptied.
 pub(crate) fn fresh_dir(ws: &Workspace) -> Result<PathBuf> {
-    let dir = ws.reports().join("drivers");
+    let dir = driver_reports(ws);
     match fs::remove_dir_all(&dir) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             return Err(e).context(dir.display().to_string());
@@ -120,33 +140,31 @@ pub(crate) fn fresh_dir(ws: &Workspace) -> Result<PathBuf> {
     Ok(dir)
 }
 
-struct Tested {
-    counts: Counts,
-    seconds: f64,
-    ok: bool,
+/// Runs the mutants, and tells how many of them the suite noticed.
+fn mutants(ws: &Workspace, dir: &Path) -> Result<Counts> {
+    let mut all = Counts::default();
+    for program in built(ws, &["test", "--workspace", "--no-run", "--test", MUTANTS])? {
+        all += logged(&mut Command::new(&program.executable), &log(dir, MUTANTS))?.counts;
+    }
+    echo(&format!("mutants: {} of {} noticed", all.passed, all.passed + all.failed));
+    Ok(all)
 }
 
-/// Runs the suite on one driver. What it says goes to a file; what failed is told by the summary.
-fn driver(
-    dir: &Path,
-    name: &str,
-    package: &Package,
-    program: &Program,
-    filter: Option<&str>,
-) -> Result<Tested> {
-    let path = dir.join(format!("{name}.log"));
-    let mut log = fs::File::create(&path).with_context(|| path.display().to_string())?;
-    let mut run = Command::new(&program.executable);
-    run.args(filter).current_dir(package.dir()).env(REPORT_DIR, dir);
-    let began = Instant::now();
+fn log(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.log"))
+}
+
+/// Runs tests. What they say goes to a file; what failed is told by the summary.
+fn logged(run: &mut Command, path: &Path) -> Result<Tested> {
+    let mut log = fs::File::create(path).with_context(|| path.display().to_string())?;
     let mut written = Ok(());
-    let tested = command::tests(&mut run, |line| {
+    let tested = command::tests(run, |line| {
         if written.is_ok() {
             written = writeln!(log, "{line}");
         }
     })?;
     written.with_context(|| path.display().to_string())?;
-    Ok(Tested { counts: tested.counts, seconds: began.elapsed().as_secs_f64(), ok: tested.ok })
+    Ok(tested)
 }
 
 /// Prints the matrix of the drivers' reports, and writes them as one.
@@ -155,7 +173,7 @@ fn summary(ws: &Workspace, formats: &[Format]) -> Result<()> {
     let matrix = built(ws, &["build", "--workspace", "--example", "matrix"])?;
     let program = matrix.first().context("the example matrix was not built")?;
     let mut run = Command::new(&program.executable);
-    run.arg(ws.reports().join("drivers"));
+    run.arg(driver_reports(ws));
     run.args(formats.iter().map(|f| ws.reports().join(f.file())));
     let status = run.status().with_context(|| format!("cannot run {}", program.executable.display()))?;
     ensure!(status.success(), "the reports cannot be put together: {status}");

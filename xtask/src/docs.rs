@@ -1,7 +1,7 @@
 //! The parts of the README that are generated: what each driver can do, as its own code declares it.
 
 use crate::command::{self, cargo};
-use crate::conformance::{REPORT_DIR, fresh_dir};
+use crate::conformance::{REPORT_DIR, driver_reports, fresh_dir};
 use crate::workspace::{CONFORMANCE, Workspace};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
@@ -66,7 +66,7 @@ fn update(ws: &Workspace, check: bool) -> Result<()> {
 }
 
 fn drivers(ws: &Workspace) -> Result<Vec<Driver>> {
-    let dir = ws.reports().join("drivers");
+    let dir = driver_reports(ws);
     let mut drivers = Vec::new();
     for entry in fs::read_dir(&dir).with_context(|| dir.display().to_string())? {
         let path = entry?.path();

@@ -45,7 +45,9 @@ enum Verb {
 
 fn main() -> ExitCode {
     match run(Cli::parse().verb) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        // What is wrong has been told, and its last line counts it.
+        Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             eprintln!("error: {e:#}");
             ExitCode::FAILURE
@@ -53,15 +55,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(verb: Verb) -> Result<()> {
+/// Whether everything holds.
+fn run(verb: Verb) -> Result<bool> {
     let ws = workspace::Workspace::load()?;
     match verb {
         Verb::Test(args) => test::run(&ws, &args),
         Verb::Conformance(args) => conformance::run(&ws, &args),
-        Verb::NewDriver(args) => new_driver::run(&ws, &args),
-        Verb::Budgets => budgets::run(&ws),
-        Verb::Licences => licences::run(&ws),
-        Verb::Docs(args) => docs::run(&ws, &args),
-        Verb::Bench(verb) => bench::run(&ws, &verb),
+        Verb::NewDriver(args) => new_driver::run(&ws, &args).map(|()| true),
+        Verb::Budgets => budgets::run(&ws).map(|()| true),
+        Verb::Licences => licences::run(&ws).map(|()| true),
+        Verb::Docs(args) => docs::run(&ws, &args).map(|()| true),
+        Verb::Bench(verb) => bench::run(&ws, &verb).map(|()| true),
     }
 }

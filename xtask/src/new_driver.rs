@@ -77,9 +77,25 @@ pub(crate) fn write(ws: &Workspace, name: &Name, dir: &Path, inside: bool) -> Re
     Ok(())
 }
 
+/// The manifest of another workspace with the driver in it, to try it in. It has this one's profiles, so that what is
+/// built already need not be built again.
+pub(crate) fn other_workspace(ws: &Workspace, name: &Name) -> Result<String> {
+    let mut doc = DocumentMut::new();
+    doc["workspace"]["resolver"] = toml_edit::value("3");
+    doc["workspace"]["members"] = toml_edit::value(toml_edit::Array::from_iter([name.package()]));
+    doc["profile"] = manifest(ws)?["profile"].clone();
+    Ok(doc.to_string())
+}
+
+fn manifest(ws: &Workspace) -> Result<DocumentMut> {
+    let path = ws.root.join("Cargo.toml");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    text.parse().with_context(|| path.display().to_string())
+}
+
 fn standalone(ws: &Workspace, dir: &Path) -> Result<String> {
     let nosql = ws.package("persistence-nosql").context("there is no persistence-nosql")?;
-    let manifest: DocumentMut = fs::read_to_string(ws.root.join("Cargo.toml"))?.parse()?;
+    let manifest = manifest(ws)?;
     let rust = manifest["workspace"]["package"]["rust-version"].as_str().context("no rust-version")?;
     let path = relative(dir, &ws.root).display().to_string();
     Ok(STANDALONE

@@ -179,6 +179,18 @@ fn illegal_keys_are_refused_and_harm_nothing() -> Result<(), Failed> {
             get(&store, Table::Shard, "", "k").await.expect_err("refused").kind(),
             ErrorKind::InvalidArgument
         );
+        // The ends of ranges reach the engine too.
+        for n in [MAX_KEY + 1, 70_000] {
+            for range in [KeyRange::new("", vec![b'k'; n]), KeyRange::new(vec![b'k'; n], vec![b'l'; n])] {
+                let e = write(&store, vec![Op::DeleteRange { range: range.clone() }]).await;
+                assert_eq!(e.expect_err("refused").kind(), ErrorKind::TooLarge);
+                let cx = Context::new();
+                let e = store.scan(&cx, Table::Shard, b"p", &range, Order::Ascending, 1, Level::Serial).await;
+                assert_eq!(e.expect_err("refused").kind(), ErrorKind::TooLarge);
+            }
+            let e = store.partitions(Table::Shard, Some(&vec![b'p'; n]), 1).await;
+            assert_eq!(e.expect_err("refused").kind(), ErrorKind::TooLarge);
+        }
         write(&store, vec![put("k", "v"), guarded(MAX_GUARD)]).await?;
         store.close().await?;
         let store = open(dir.path()).await?;

@@ -15,6 +15,9 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("a_creation_that_is_killed_can_be_repeated", killed_while_creating),
 ];
 
+/// How often the writer of one store is killed.
+const LIVES: usize = 10;
+
 fn seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
     println!("seed {now}");
@@ -39,51 +42,62 @@ pub(crate) fn acknowledged(lines: &str) -> HashMap<u32, u32> {
     acks
 }
 
-/// Opens what a writer left, and checks it against what it said.
-pub(crate) fn verify(path: &Path, acks: &HashMap<u32, u32>, writers: u32) -> Result<(), Failed> {
+/// Opens what a writer left, and checks it against what it said. Returns the last write of every writer that is there.
+pub(crate) fn verify(
+    path: &Path,
+    acks: &HashMap<u32, u32>,
+    writers: u32,
+) -> Result<HashMap<u32, u32>, Failed> {
     run(async {
         let store = open(path).await?;
+        let mut found = HashMap::new();
         for w in 0..writers {
             let acked = acks.get(&w).copied().unwrap_or(0);
             let there = child::last(&store, w).await?;
             assert!(there >= acked, "writer {w}: {acked} was acknowledged, {there} is there");
             assert!(there <= acked + 1, "writer {w}: {there} is there, {acked} was the last answered");
+            found.insert(w, there);
         }
         store.close().await?;
-        Ok(())
+        Ok(found)
     })
 }
 
 fn killed_while_writing() -> Result<(), Failed> {
-    let (dir, mut random) = (dir(), Random(seed()));
-    let mut acks = HashMap::new();
-    for _ in 0..kills() {
-        let mut writer = child::command("write", dir.path(), &[]).spawn()?;
-        let mut lines = BufReader::new(writer.stdout.take().ok_or("no stdout")?);
-        let mut ready = String::new();
-        lines.read_line(&mut ready)?;
-        assert_eq!(ready, "ready\n");
-        let reader = std::thread::spawn(move || {
-            let mut rest = String::new();
-            lines.read_to_string(&mut rest).map(|_| rest)
-        });
-        sleep(Duration::from_micros(random.below(150_000) as u64));
-        writer.kill()?;
-        writer.wait()?;
-        let said = reader.join().map_err(|_| "the reader panicked")??;
-        acks.extend(acknowledged(&said));
-        verify(dir.path(), &acks, 8)?;
-        // The next writer goes on from what is there, acknowledged or not.
-        acks.clear();
-        run(async {
-            let store = open(dir.path()).await?;
-            for w in 0..8 {
-                acks.insert(w, child::last(&store, w).await?);
-            }
-            store.close().await
-        })?;
+    let mut random = Random(seed());
+    // Every writer reads all that the ones before it have written, so a store has but a few lives.
+    for killed in (0..kills()).step_by(LIVES) {
+        let dir = dir();
+        let mut there = HashMap::new();
+        for _ in killed..kills().min(killed + LIVES) {
+            there = kill_a_writer(dir.path(), &mut random, there)?;
+        }
     }
     Ok(())
+}
+
+/// Goes on from what is `there`, acknowledged or not. Returns what is there after that.
+fn kill_a_writer(
+    path: &Path,
+    random: &mut Random,
+    there: HashMap<u32, u32>,
+) -> Result<HashMap<u32, u32>, Failed> {
+    let mut writer = child::command("write", path, &[]).spawn()?;
+    let mut lines = BufReader::new(writer.stdout.take().ok_or("no stdout")?);
+    let mut ready = String::new();
+    lines.read_line(&mut ready)?;
+    assert_eq!(ready, "ready\n");
+    let reader = std::thread::spawn(move || {
+        let mut rest = String::new();
+        lines.read_to_string(&mut rest).map(|_| rest)
+    });
+    sleep(Duration::from_micros(random.below(150_000) as u64));
+    writer.kill()?;
+    writer.wait()?;
+    let said = reader.join().map_err(|_| "the reader panicked")??;
+    let mut acks = there;
+    acks.extend(acknowledged(&said));
+    verify(path, &acks, 8)
 }
 
 fn killed_while_creating() -> Result<(), Failed> {

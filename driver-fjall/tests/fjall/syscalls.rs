@@ -6,7 +6,6 @@ use crate::support::*;
 use libtest_mimic::{Completion, Failed, Trial};
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 type Case = fn() -> Result<(), Failed>;
@@ -48,7 +47,8 @@ fn answers_after_syncs() -> Result<(), Failed> {
     assert_eq!(seen.answers, 64 * 20, "answers in the trace");
     println!("{} answers, {} syncs of the journal", seen.answers, seen.syncs);
     assert!(seen.syncs > 0 && seen.syncs < seen.answers, "{} syncs for {} writes", seen.syncs, seen.answers);
-    verify(&store, &acknowledged(&said), 64)
+    verify(&store, &acknowledged(&said), 64)?;
+    Ok(())
 }
 
 #[derive(Default)]
@@ -146,9 +146,6 @@ fn failing(fault: &str, kind: &str) -> Result<(), Failed> {
     assert!(errors[1..].iter().all(|e| e.ends_with("unavailable false")), "{errors:?}");
     let last = said.lines().position(|l| l.starts_with("err")).ok_or("no error")?;
     assert!(said.lines().skip(last).all(|l| l.starts_with("err")), "written after a failure");
-    verify_open(&store, &said)
-}
-
-fn verify_open(store: &Path, said: &str) -> Result<(), Failed> {
-    verify(store, &acknowledged(said), 1)
+    verify(&store, &acknowledged(&said), 1)?;
+    Ok(())
 }

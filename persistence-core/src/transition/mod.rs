@@ -1,6 +1,6 @@
 //! The heart: every write to an execution as one value, the [`TransitionPlan`].
 //!
-//! [`lower`] turns requests into plans and checks every rule that needs no database. [`waves`] splits plans of one shard into
+//! `lower` (a method of every write request) turns requests into plans and checks every rule that needs no database. [`waves`] splits plans of one shard into
 //! groups without overlaps, each of which a bucket turns into one statement or one batch. [`judge`] says what a refused plan
 //! failed on, in the order that the contract fixes. All are pure functions.
 

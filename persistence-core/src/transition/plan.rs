@@ -8,7 +8,7 @@ use crate::store::{
     TaskKey,
 };
 
-/// One atomic transition of one shard, from a request by [`lower`](super). Buckets read it; only core makes it, so a plan is
+/// One atomic transition of one shard, from the `lower` method of a request. Buckets read it; only core makes it, so a plan is
 /// always valid: no row is written twice, every key is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -109,7 +109,7 @@ async fn transact(
             Some(e) => refusal(plan, &seen, e, tried),
         });
     }
-    writes.run(tx, shard_id).await?;
+    writes.run(tx).await?;
     Ok(outcomes)
 }
 

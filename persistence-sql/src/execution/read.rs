@@ -17,7 +17,7 @@ const LOAD: &str = "\
     UNION ALL
     SELECT kind, item_number, item_name, value, 0
       FROM execution_items
-     WHERE shard_id = ? AND run_id = ?
+     WHERE shard_id = ? AND namespace_id = ? AND workflow_id = ? AND run_id = ?
      ORDER BY 1, 2, 3";
 
 const LOAD_COLUMNS: &[Kind] = &[Kind::Int, Kind::Int, Kind::Text, Kind::Bytes, Kind::Int];
@@ -59,7 +59,7 @@ fn record(bytes: &Bytes) -> Result<RunRecord> {
 impl Bucket {
     pub(super) async fn load(&self, cx: &Context, req: &GetExecution) -> Result<MutableState> {
         let mut args = run_key(req.shard_id, &req.run);
-        args.extend([req.shard_id.0.into(), req.run.run_id.0.into()]);
+        args.extend(run_key(req.shard_id, &req.run));
         let rows = self.query(cx, "executions", LOAD, args, LOAD_COLUMNS).await?;
         let (mut found, mut items, mut buffered_events) = (None, Vec::new(), Vec::new());
         for mut row in rows {

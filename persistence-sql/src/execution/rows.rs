@@ -24,8 +24,8 @@ pub(super) struct Writes {
     delete_runs: Vec<Vec<Value>>,
     create_runs: Vec<Vec<Value>>,
     put_runs: Vec<Vec<Value>>,
-    delete_all_items: Vec<Uuid>,
-    delete_buffered: Vec<Uuid>,
+    delete_all_items: Vec<Vec<Value>>,
+    delete_buffered: Vec<Vec<Value>>,
     delete_items: Vec<Vec<Value>>,
     put_items: Vec<Vec<Value>>,
     put_tasks: Vec<Vec<Value>>,
@@ -53,7 +53,9 @@ fn item_key(shard_id: ShardId, run: &RunKey, key: &ItemKey) -> Vec<Value> {
         ItemId::Name(s) => (0, s),
     };
     let kind = i64::from(key.kind().code());
-    vec![shard_id.0.into(), run.run_id.0.into(), kind.into(), number.into(), name.into()]
+    let mut row = run_key(shard_id, run);
+    row.extend([kind.into(), number.into(), name.into()]);
+    row
 }
 
 impl Writes {
@@ -99,8 +101,8 @@ impl Writes {
                 }
                 _ => {
                     self.delete_runs.push(run_key(shard, &step.key));
-                    self.delete_all_items.push(step.key.run_id.0);
-                    self.delete_buffered.push(step.key.run_id.0);
+                    self.delete_all_items.push(run_key(shard, &step.key));
+                    self.delete_buffered.push(run_key(shard, &step.key));
                 }
             }
         }
@@ -126,7 +128,7 @@ impl Writes {
         };
         match &w.items {
             ItemsWrite::Replace(items) => {
-                self.delete_all_items.push(run.run_id.0);
+                self.delete_all_items.push(run_key(shard, run));
                 self.put_items.extend(items.iter().map(put));
             }
             ItemsWrite::Patch { upsert, delete } => {
@@ -136,24 +138,18 @@ impl Writes {
             _ => {}
         }
         if w.clear_buffered {
-            self.delete_buffered.push(run.run_id.0);
+            self.delete_buffered.push(run_key(shard, run));
         }
         if let Some(batch) = &w.append_buffered {
             let number = w.record_version;
-            let row = vec![
-                shard.0.into(),
-                run.run_id.0.into(),
-                BUFFERED.into(),
-                number.into(),
-                "".into(),
-                encode(batch).into(),
-            ];
+            let mut row = run_key(shard, run);
+            row.extend([BUFFERED.into(), number.into(), "".into(), encode(batch).into()]);
             self.put_items.push(row);
         }
     }
 
     /// Runs the statements; deletes come before puts.
-    pub(super) async fn run(self, tx: &mut Tx, shard_id: ShardId) -> Result<()> {
+    pub(super) async fn run(self, tx: &mut Tx) -> Result<()> {
         tx.delete(&CURRENT, self.delete_current).await?;
         // Not upserts: a row that appeared since the look has no lock, and must not be overwritten. It makes a duplicate,
         // and the transaction begins again.
@@ -162,8 +158,8 @@ impl Writes {
         tx.delete(&EXECUTIONS, self.delete_runs).await?;
         tx.put(&EXECUTIONS, self.create_runs, false).await?;
         tx.put(&EXECUTIONS, self.put_runs, true).await?;
-        delete_kinds(tx, shard_id, self.delete_all_items, "kind < 100").await?;
-        delete_kinds(tx, shard_id, self.delete_buffered, "kind = 100").await?;
+        delete_kinds(tx, self.delete_all_items, "kind < 100").await?;
+        delete_kinds(tx, self.delete_buffered, "kind = 100").await?;
         tx.delete(&ITEMS, self.delete_items).await?;
         tx.put(&ITEMS, self.put_items, true).await?;
         tx.put(&HISTORY_TASKS, self.put_tasks, true).await?;
@@ -188,10 +184,11 @@ fn run_row(shard: ShardId, key: &RunKey, w: &RunWrite, created_by: Uuid, attempt
     row
 }
 
-async fn delete_kinds(tx: &mut Tx, shard_id: ShardId, runs: Vec<Uuid>, kinds: &str) -> Result<()> {
-    for run in runs {
-        let sql = format!("DELETE FROM execution_items WHERE shard_id = ? AND run_id = ? AND {kinds}");
-        tx.execute(&sql, vec![shard_id.0.into(), run.into()]).await?;
+async fn delete_kinds(tx: &mut Tx, runs: Vec<Vec<Value>>, kinds: &str) -> Result<()> {
+    let run = EXECUTIONS.key.join(" = ? AND ");
+    let sql = format!("DELETE FROM execution_items WHERE {run} = ? AND {kinds}");
+    for key in runs {
+        tx.execute(&sql, key).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::{Case, Fixture};
 mod apply;
 mod blobs;
 mod calls;
-mod crawl;
+pub(crate) mod crawl;
 mod execution_create;
 mod execution_delete;
 mod execution_limits;
@@ -41,6 +41,7 @@ pub fn cases() -> Vec<Case<Fixture>> {
         task::cases,
         queue::cases,
         maintenance::cases,
+        crate::model::cases,
     ];
     modules.into_iter().flat_map(|list| list()).collect()
 }

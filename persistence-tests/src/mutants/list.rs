@@ -120,7 +120,11 @@ pub(super) fn all() -> Vec<Mutant> {
         mutant(
             "no_guard",
             Driver(NoGuard),
-            &["task::a_queue_reads_back_as_it_was_created", "queue::ack_levels_advance"],
+            &[
+                "task::a_queue_reads_back_as_it_was_created",
+                "queue::ack_levels_advance",
+                "model::sequences_do_what_the_contract_says",
+            ],
         ),
         mutant(
             "old_guard",
@@ -200,12 +204,17 @@ pub(super) fn all() -> Vec<Mutant> {
                 "task::a_sticky_queue_ends_on_time",
                 "task::a_task_ends_on_time",
                 "maintenance::a_sweep_deletes_what_expired",
+                "model::sequences_do_what_the_contract_says",
             ],
         ),
         mutant(
             "expires_late",
             Clock(whole::late),
-            &["task::a_sticky_queue_ends_on_time", "task::a_task_ends_on_time"],
+            &[
+                "task::a_sticky_queue_ends_on_time",
+                "task::a_task_ends_on_time",
+                "model::sequences_do_what_the_contract_says",
+            ],
         ),
         mutant(
             "expires_early",
@@ -242,12 +251,20 @@ pub(super) fn all() -> Vec<Mutant> {
         mutant(
             "token_at_end",
             Stores(tasks::token_at_end),
-            &["task::a_crawl_of_tasks_stands_expiry", "task::tasks_come_in_order"],
+            &[
+                "task::a_crawl_of_tasks_stands_expiry",
+                "task::tasks_come_in_order",
+                "model::sequences_do_what_the_contract_says",
+            ],
         ),
         mutant(
             "count_too_large",
             Stores(tasks::count_too_large),
-            &["task::completing_with_a_limit_counts_exactly", "task::completing_goes_by_pass"],
+            &[
+                "task::completing_with_a_limit_counts_exactly",
+                "task::completing_goes_by_pass",
+                "model::sequences_do_what_the_contract_says",
+            ],
         ),
         mutant(
             "no_limit",
