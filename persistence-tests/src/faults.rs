@@ -5,8 +5,9 @@ use persistence_core::Outcome;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// One way in which a call to a database fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub enum Fault {
     /// No answer comes for this long (none: until the deadline); then the connection is cut: `Timeout` at the deadline,
     /// else `Unavailable`. Nothing takes effect.
     Cut(Option<Duration>),
+    /// No answer comes until the test calls [`Faults::release`]; then the connection is cut: `Unavailable`, `MaybeApplied`.
+    /// Nothing takes effect. For what must happen between two tries of a write.
+    Stall,
 }
 
 /// Which calls a rule is about.
@@ -91,7 +95,7 @@ pub struct Injected {
     pub late_applied: u64,
     /// [`Fault::Late`] writes that were delivered since, and were refused by their conditions.
     pub late_refused: u64,
-    /// [`Fault::Cut`].
+    /// [`Fault::Cut`] and [`Fault::Stall`].
     pub cut: u64,
 }
 
@@ -147,6 +151,29 @@ pub struct Faults {
     random: Mutex<Option<Random>>,
     counts: Counts,
     held: Mutex<Vec<Held>>,
+    /// Transactions that have begun and not ended.
+    under_way: Arc<AtomicU64>,
+    /// Calls that stall, or are about to.
+    stalls: AtomicU64,
+    go: Go,
+}
+
+/// A transaction that has begun.
+pub(crate) struct UnderWay(Arc<AtomicU64>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Where stalled calls wait; one permit each.
+struct Go(Semaphore);
+
+impl Default for Go {
+    fn default() -> Self {
+        Go(Semaphore::new(0))
+    }
 }
 
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -195,33 +222,46 @@ impl Faults {
         lock(&self.random).is_some()
     }
 
-    /// Decides about a write of a caller to these tables.
-    pub(crate) fn on_write(&self, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
-        self.decide(On::Write, caller, tables)
+    /// Decides about a write of these callers (who may share one) to these tables.
+    pub(crate) fn on_write(&self, callers: &[&str], tables: &[&'static str]) -> Option<Fault> {
+        self.decide(On::Write, callers, tables)
     }
 
     /// Decides about a read of a caller of this table.
     pub(crate) fn on_read(&self, caller: Option<&str>, table: &'static str) -> Option<Fault> {
-        self.decide(On::Read, caller, &[table])
+        self.decide(On::Read, caller.as_slice(), &[table])
     }
 
-    fn decide(&self, on: On, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
-        let fault = self.scripted(on, caller, tables).or_else(|| self.rolled(on))?;
+    /// Whether no write of this caller gets through any more: then a transaction of it need not begin, and looks at nothing.
+    pub(crate) fn bars(&self, caller: Option<&str>) -> bool {
+        let script = lock(&self.script);
+        let first = script.iter().find(|r| r.on == On::Write && r.caller.is_some() && r.caller == caller);
+        let bars = first.is_some_and(|r| matches!(r.fault, Fault::Before(_)) && r.times == u64::MAX);
+        self.counts.before.fetch_add(u64::from(bars), Relaxed);
+        bars
+    }
+
+    fn decide(&self, on: On, callers: &[&str], tables: &[&'static str]) -> Option<Fault> {
+        let fault = self.scripted(on, callers, tables).or_else(|| self.rolled(on))?;
         let count = match fault {
             Fault::Before(_) => &self.counts.before,
             Fault::After => &self.counts.after,
             Fault::Late => &self.counts.late,
             Fault::Cut(_) => &self.counts.cut,
+            Fault::Stall => {
+                self.stalls.fetch_add(1, Relaxed);
+                &self.counts.cut
+            }
         };
         count.fetch_add(1, Relaxed);
         Some(fault)
     }
 
-    fn scripted(&self, on: On, caller: Option<&str>, tables: &[&'static str]) -> Option<Fault> {
+    fn scripted(&self, on: On, callers: &[&str], tables: &[&'static str]) -> Option<Fault> {
         let mut script = lock(&self.script);
         let mut decided = None;
         for rule in script.iter_mut() {
-            let of_another = rule.caller.is_some_and(|c| caller != Some(c));
+            let of_another = rule.caller.is_some_and(|c| !callers.contains(&c));
             if rule.on != on || of_another || rule.table.is_some_and(|t| !tables.contains(&t)) {
                 continue;
             }
@@ -275,9 +315,32 @@ impl Faults {
         }
     }
 
+    /// Waits until the stalled calls are released.
+    pub(crate) async fn stall(&self) {
+        if let Ok(permit) = self.go.0.acquire().await {
+            permit.forget();
+        }
+    }
+
+    /// Counts a transaction as long as the answer is kept.
+    pub(crate) fn begun(&self) -> UnderWay {
+        self.under_way.fetch_add(1, Relaxed);
+        UnderWay(self.under_way.clone())
+    }
+
+    /// Waits until no transaction is under way: one that its caller gave up by its deadline may still come to its end, and
+    /// must not meet what is scripted next.
+    pub async fn quiet(&self) {
+        while self.under_way.load(Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Delivers every write that is held back, in the order in which they were sent; [`Faults::injected`] then tells what
-    /// became of them.
+    /// became of them. Calls that stall end.
     pub async fn release(&self) {
+        let stalls = self.stalls.swap(0, Relaxed);
+        self.go.0.add_permits(usize::try_from(stalls).unwrap_or(0));
         let held = std::mem::take(&mut *lock(&self.held));
         self.deliver(held).await;
     }

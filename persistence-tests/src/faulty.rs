@@ -60,6 +60,10 @@ impl Faulty {
                 Err(Error::unavailable("write", "injected: the request is still on its way"))
             }
             Some(Fault::Cut(after)) => Err(cut("write", cx, after).await),
+            Some(Fault::Stall) => {
+                self.faults.stall().await;
+                Err(Error::unavailable("write", "injected: the connection was cut"))
+            }
         }
     }
 
@@ -149,7 +153,7 @@ impl RowStore for Faulty {
         let late = self.faults.take_held(&partitions(&write));
         let (before, after) = if self.faults.coin() { (late, Vec::new()) } else { (Vec::new(), late) };
         self.faults.deliver(before).await;
-        let fault = self.faults.on_write(cx.caller(), &tables);
+        let fault = self.faults.on_write(cx.caller().as_slice(), &tables);
         let outcome = self.fail_write(cx, write, fault).await;
         self.faults.deliver(after).await;
         outcome

@@ -48,6 +48,7 @@ pub mod case;
 pub mod coverage;
 pub mod faults;
 pub mod faulty;
+pub mod faulty_sql;
 pub mod fixture;
 pub mod generic;
 mod guard;
@@ -60,7 +61,11 @@ mod nosql_harness;
 pub mod race;
 pub mod report;
 pub mod runner;
+#[cfg(feature = "containers")]
+pub mod server;
 pub mod space;
+pub mod sql;
+mod sql_harness;
 mod trials;
 
 pub use case::{Case, CaseResult, Failure, Isolation, Kind};
@@ -72,5 +77,8 @@ pub use nosql_harness::NoSqlHarness;
 pub use persistence_core as core;
 pub use report::{Report, Waiver};
 pub use runner::Runner;
+#[cfg(feature = "containers")]
+pub use server::Server;
 pub use space::Space;
+pub use sql_harness::SqlHarness;
 pub use trials::{REPORT_DIR, main};

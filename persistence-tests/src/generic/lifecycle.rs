@@ -320,15 +320,24 @@ crate::cases! {
                 if call.effect == Effect::Read {
                     assert_eq!(e.outcome(), Outcome::NotApplied, "{}: {e}", call.name);
                 }
-                // A write that reads first has sent nothing.
-                sent += usize::from(e.outcome() == Outcome::MaybeApplied);
+            }
+            // A write that reads first has sent nothing. It sends something when only writes hang.
+            t.faults.quiet().await;
+            t.faults.clear();
+            t.faults.script(FaultRule::write(Fault::Cut(None)).times(u64::MAX));
+            let writes = calls.iter().filter(|c| c.effect != Effect::Read);
+            let results = futures_util::future::join_all(writes.map(|c| async { c.run(&*t.p, &cx()).await }));
+            for result in results.await {
+                sent += usize::from(result.is_err_and(|e| e.outcome() == Outcome::MaybeApplied));
             }
             if sent >= 10 {
                 break;
             }
+            t.faults.script(FaultRule::read(Fault::Cut(None)).times(u64::MAX));
         }
         assert!(sent >= 10, "only {sent} writes were sent");
         assert!(t.faults.injected().cut >= 10, "{:?}", t.faults.injected());
+        t.faults.quiet().await;
         t.faults.clear();
         for call in &calls {
             call.run(&*t.p, &t.cx()).await.unwrap_or_else(|e| panic!("{}: {e}", call.name));

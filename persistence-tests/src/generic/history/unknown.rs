@@ -122,6 +122,7 @@ crate::cases! {
             unanswered(t, |cx| async move { h.fork_history_branch(&cx, fork).await }).await;
             unanswered(t, |cx| async move { h.delete_history_branch(&cx, delete).await }).await;
             unanswered(t, |cx| async move { h.trim_history_branch(&cx, trim).await }).await;
+            t.faults.quiet().await;
             t.faults.clear();
         }
         t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).table("history"));

@@ -138,6 +138,7 @@ crate::cases! {
             unanswered(t, |cx| async move { q.enqueue(&cx, write).await }).await;
             unanswered(t, |cx| async move { q.update_ack_level(&cx, ack).await }).await;
             unanswered(t, |cx| async move { q.range_delete_messages(&cx, delete).await }).await;
+            t.faults.quiet().await;
             t.faults.clear();
         }
         lose(t, Fault::Before(Outcome::NotApplied), 1);

@@ -89,6 +89,7 @@ pub(super) async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
         let before = t.faults.injected().total();
         let e = call(Context::new().with_timeout(Duration::from_millis(millis))).await.unwrap_err();
         assert!(is_transport(&e), "{e}");
+        t.faults.quiet().await;
         if t.faults.injected().total() > before {
             assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
             return e;

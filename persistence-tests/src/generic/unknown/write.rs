@@ -110,6 +110,7 @@ crate::cases! {
                 script(t, &[first]);
                 t.faults.script(FaultRule::write(MAYBE).times(u64::MAX));
                 unanswered(t, |cx| async move { trial.write.send(&*t.p, &cx).await }).await;
+                t.faults.quiet().await;
                 t.faults.clear();
                 // What was sent may be done, or on its way.
                 if first != Fault::After {
@@ -228,6 +229,7 @@ crate::cases! {
         for i in 0..2 {
             unanswered(t, |cx| async move { t.p.executions().apply(&cx, wave).await?.swap_remove(i) }).await;
         }
+        t.faults.quiet().await;
         t.faults.clear();
         assert_eq!(w.load(run.run_id).await?, created(&run));
     }
@@ -281,12 +283,16 @@ crate::cases! {
                 create.history = vec![node(&tree.root, &tree.owner, (1, 2, 5, 0))];
                 let mut update = w.touch(run.run_id, 1);
                 update.history = vec![node(&tree.root, &tree.owner, (3, 1, 6, 5))];
-                let before = t.faults.injected().total();
                 for write in [&create as &dyn Write, &update] {
+                    let before = t.faults.injected().total();
                     trouble.iter().for_each(|f| t.faults.script(FaultRule::write(*f).table(table)));
                     write.send(&*t.p, &t.cx()).await?;
+                    // Where state and history are one transaction, a try that finds the state done writes no history.
+                    let met = t.faults.injected().total() - before;
+                    let all = u64::try_from(trouble.len())?;
+                    assert!(met == all || table == "history" && met >= 1, "{met} of {all}");
+                    t.faults.clear();
                 }
-                assert_eq!(t.faults.injected().total() - before, 2 * u64::try_from(trouble.len())?);
                 let want = batches(&[(1, 2, 5, 0), (3, 1, 6, 5)]);
                 assert_eq!(history(&w, &tree).await?, want);
                 t.faults.release().await;

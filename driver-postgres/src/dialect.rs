@@ -1,0 +1,14 @@
+//! PostgreSQL's SQL.
+
+use persistence_sql::dialect::{Dialect, Placeholders, Upsert};
+
+pub(crate) static POSTGRES: Dialect = Dialect {
+    name: "postgres",
+    placeholders: Placeholders::Dollar,
+    upsert: Upsert::OnConflict,
+    for_update: " FOR NO KEY UPDATE",
+    for_share: " FOR SHARE",
+    in_values: false,
+    max_parameters: 32_767,
+    single_writer: false,
+};

@@ -1,0 +1,15 @@
+//! SQLite's SQL.
+
+use persistence_sql::dialect::{Dialect, Placeholders, Upsert};
+
+pub(crate) static SQLITE: Dialect = Dialect {
+    name: "sqlite",
+    placeholders: Placeholders::Question,
+    upsert: Upsert::OnConflict,
+    // One connection writes, and it has taken the write lock when it begins.
+    for_update: "",
+    for_share: "",
+    in_values: true,
+    max_parameters: 32_766,
+    single_writer: true,
+};

@@ -1,0 +1,12 @@
+//! The migrations. SQLite's DDL is transactional, and the write lock that begins the transaction is the upgraders' lock.
+
+use persistence_sql::migrate::Migrations;
+
+pub(crate) const MIGRATIONS: Migrations = Migrations {
+    versions: &[include_str!("../migrations/0001_tables.sql")],
+    has_version_table: "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'",
+    version_table: "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT",
+    lock: None,
+    unlock: None,
+    record: "INSERT INTO schema_version (version) VALUES (?)",
+};

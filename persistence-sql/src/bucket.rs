@@ -1,0 +1,254 @@
+//! The bucket: a driver, its surroundings, and transactions that are tried again when nothing was applied.
+
+use crate::core::commit::{CommitOptions, GroupCommitter};
+use crate::core::lifecycle::Gate;
+use crate::core::persistence::DriverInfo;
+use crate::core::store::*;
+use crate::core::{Context, Env, Error, ErrorKind, Outcome, Persistence, Result};
+use crate::dialect::Dialect;
+use crate::driver::{SchemaOp, SqlDriver};
+use crate::tx::Tx;
+use crate::value::{Kind, SqlRow, Value};
+use crate::writer::{Job, Writer};
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// Makes a [`Persistence`] of a driver: upgrades its schema if it is behind, then gives all stores.
+pub async fn open(driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persistence>> {
+    driver.schema(SchemaOp::Upgrade).await?;
+    let info = driver.info();
+    let dialect = driver.dialect();
+    let writer = if dialect.single_writer {
+        let conn = driver.acquire(&Context::new()).await?;
+        let writer = Writer::new(Tx { conn, dialect, dirty: false });
+        Some(GroupCommitter::start(info.location.clone(), writer, CommitOptions::default())?)
+    } else {
+        None
+    };
+    Ok(Arc::new(Sql {
+        info: DriverInfo {
+            driver: info.driver.to_owned(),
+            location: info.location.clone(),
+            capabilities: info.capabilities.clone(),
+        },
+        bucket: Arc::new(Bucket { driver, dialect, env, gate: Gate::new("store"), writer }),
+    }))
+}
+
+/// All stores on one driver.
+pub(crate) struct Sql {
+    info: DriverInfo,
+    pub(crate) bucket: Arc<Bucket>,
+}
+
+#[async_trait]
+impl Persistence for Sql {
+    fn info(&self) -> &DriverInfo {
+        &self.info
+    }
+
+    fn shards(&self) -> &dyn ShardStore {
+        self
+    }
+
+    fn executions(&self) -> &dyn ExecutionStore {
+        self
+    }
+
+    fn history(&self) -> &dyn HistoryStore {
+        self
+    }
+
+    fn tasks(&self) -> &dyn TaskStore {
+        self
+    }
+
+    fn queues(&self) -> &dyn QueueStore {
+        self
+    }
+
+    fn maintenance(&self) -> &dyn MaintenanceStore {
+        self
+    }
+
+    async fn close(&self) -> Result<()> {
+        if !self.bucket.gate.close() {
+            return Ok(());
+        }
+        self.bucket.gate.drained().await;
+        let bucket = Arc::clone(&self.bucket);
+        let stop = move || bucket.writer.iter().for_each(GroupCommitter::close);
+        tokio::task::spawn_blocking(stop)
+            .await
+            .map_err(|_| Error::unavailable("close", "the writer panicked"))?;
+        self.bucket.driver.close().await
+    }
+}
+
+/// What every store works with.
+pub(crate) struct Bucket {
+    pub(crate) driver: Arc<dyn SqlDriver>,
+    pub(crate) dialect: &'static Dialect,
+    pub(crate) env: Env,
+    pub(crate) gate: Gate,
+    writer: Option<GroupCommitter<Writer>>,
+}
+
+/// How long an unknown outcome, or a conflict, is pursued when the caller set no deadline.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Failures of the way to the database, or of the database itself; the others are answers.
+fn is_of_the_way(kind: ErrorKind) -> bool {
+    use ErrorKind::*;
+    matches!(kind, Unavailable | Timeout | ResourceExhausted | Closed | Corrupted | Locked | SchemaMismatch)
+}
+
+/// Whether a try was sent to be committed, or given up before: one of both, so that what was given up takes no effect.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent(Arc<AtomicU8>);
+
+impl Sent {
+    const YES: u8 = 1;
+    const NEVER: u8 = 2;
+
+    /// Before the commit; false if it was given up.
+    pub(crate) fn send(&self) -> bool {
+        self.0.compare_exchange(0, Self::YES, SeqCst, SeqCst) != Err(Self::NEVER)
+    }
+
+    /// False if it was sent.
+    fn give_up(&self) -> bool {
+        self.0.compare_exchange(0, Self::NEVER, SeqCst, SeqCst) != Err(Self::YES)
+    }
+}
+
+fn not_begun() -> Error {
+    Error::timeout("write").with_outcome(Outcome::NotApplied)
+}
+
+/// What a transaction may know of its earlier tries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tried {
+    /// An earlier try of the same work had an unknown outcome: what it finds may be its own.
+    pub unknown: bool,
+}
+
+/// The work of a transaction: may be run more than once, each time from the beginning.
+pub(crate) type Work<T> = Arc<dyn for<'t> Fn(&'t mut Tx, Tried) -> BoxFuture<'t, Result<T>> + Send + Sync>;
+
+/// Work from a closure, whose signature this fixes.
+pub(crate) fn work<T, F>(f: F) -> Work<T>
+where
+    F: for<'t> Fn(&'t mut Tx, Tried) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+{
+    Arc::new(f)
+}
+
+impl Bucket {
+    /// Runs work in a transaction until its outcome is known. It is run again after a conflict, because nothing was applied,
+    /// and after a lost answer, because only running it again tells.
+    pub(crate) async fn write<T: Send + 'static>(&self, cx: &Context, work: Work<T>) -> Result<T> {
+        let until = cx.deadline().unwrap_or_else(|| Instant::now() + RESOLVE_LIMIT);
+        let (mut tried, mut pause, mut doubt) = (Tried::default(), FIRST_PAUSE, None);
+        loop {
+            let sent = Sent::default();
+            let once = self.write_once(cx, &work, tried, &sent);
+            let result = match cx.deadline() {
+                Some(_) if cx.is_expired() => Ok(Err(not_begun())),
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), once).await,
+                None => Ok(once.await),
+            };
+            let result = result.unwrap_or_else(|_| {
+                // The try has been dropped: what was not sent by now never is.
+                Err(if sent.give_up() { not_begun() } else { Error::timeout("write") })
+            });
+            let error = match result {
+                Ok(done) => return Ok(done),
+                Err(e) => e,
+            };
+            // A condition was judged with everything known; whatever else failed says nothing of an earlier try.
+            if !is_of_the_way(error.kind()) {
+                return Err(error);
+            }
+            if error.outcome() == Outcome::MaybeApplied {
+                tried.unknown = true;
+                doubt = Some(error.clone());
+            }
+            let again = error.is_retryable() && (tried.unknown || crate::reject::class(&error).is_some());
+            let left = until.saturating_duration_since(Instant::now());
+            if !again || left.is_zero() {
+                return Err(doubt.unwrap_or(error));
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn write_once<T: Send + 'static>(
+        &self,
+        cx: &Context,
+        work: &Work<T>,
+        tried: Tried,
+        sent: &Sent,
+    ) -> Result<T> {
+        if let Some(writer) = &self.writer {
+            return Job::submit(writer, cx, Arc::clone(work), tried, sent.clone()).await;
+        }
+        let mut tx = self.connection(cx).await?;
+        tx.conn.begin(true).await?;
+        match work(&mut tx, tried).await {
+            Ok(done) => {
+                sent.send();
+                tx.conn.commit().await.map(|()| done)
+            }
+            Err(e) => {
+                // What failed decides; a rollback that fails as well closes the connection.
+                let _ = tx.conn.rollback().await;
+                Err(e)
+            }
+        }
+    }
+
+    /// A connection for single statements.
+    pub(crate) async fn connection(&self, cx: &Context) -> Result<Tx> {
+        let conn = self.driver.acquire(cx).await.map_err(|e| match e.kind() {
+            // The pool had none until the deadline.
+            ErrorKind::ResourceExhausted if cx.is_expired() => not_begun(),
+            _ => e,
+        })?;
+        Ok(Tx { conn, dialect: self.dialect, dirty: false })
+    }
+
+    /// One query outside a transaction: one statement is one snapshot.
+    pub(crate) async fn query(
+        &self,
+        cx: &Context,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let query = async { self.connection(cx).await?.query(table, sql, args, columns).await };
+        read(cx, table, query).await
+    }
+}
+
+/// A read, which ends with the caller's deadline at the latest and changes nothing, whatever becomes of it.
+pub(crate) async fn read<T>(
+    cx: &Context,
+    table: &'static str,
+    read: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let result = match cx.deadline() {
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), read)
+            .await
+            .unwrap_or_else(|_| Err(Error::timeout(table))),
+        None => read.await,
+    };
+    result.map_err(|e| e.with_outcome(Outcome::NotApplied))
+}

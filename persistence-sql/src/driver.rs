@@ -1,0 +1,84 @@
+//! The driver contract: connect, execute, query, transactions, classified errors. No store logic.
+
+use crate::dialect::Dialect;
+use crate::value::{Kind, SqlRow, Value};
+use async_trait::async_trait;
+use persistence_core::{CapabilitySet, Context, Result};
+
+/// What a driver says of itself.
+#[derive(Clone, Debug)]
+pub struct SqlInfo {
+    /// The driver's name, as in its URL scheme.
+    pub driver: &'static str,
+    /// Where the data is, without secrets: for messages.
+    pub location: String,
+    /// What it can do beyond the contract.
+    pub capabilities: CapabilitySet,
+}
+
+/// The schema as found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// The stored version; none when nothing is set up.
+    pub found: Option<u32>,
+    /// The version that this driver sets up.
+    pub current: u32,
+}
+
+/// What to do about the stored schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaOp {
+    /// Applies the migrations that are missing, under a lock.
+    Upgrade,
+    /// Tells the stored version, changing nothing.
+    Status,
+}
+
+/// A pool of connections to one database.
+#[async_trait]
+pub trait SqlDriver: Send + Sync + 'static {
+    /// Name, location and capabilities. Constant for the life of the handle.
+    fn info(&self) -> SqlInfo;
+
+    /// How this database wants its SQL. Constant for the life of the handle.
+    fn dialect(&self) -> &'static Dialect;
+
+    /// A connection for the caller alone, by its deadline; `ResourceExhausted` when the pool has none until then. Dropping it
+    /// in the middle of anything closes it; otherwise it goes back to the pool.
+    async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>>;
+
+    /// Upgrades or inspects the stored schema.
+    async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus>;
+
+    /// Releases everything. Called once, after the last call has ended.
+    async fn close(&self) -> Result<()>;
+}
+
+/// One connection. Errors are classified: `Unavailable` is `NotApplied` only if nothing was sent; a conflict that the
+/// database resolved against us (deadlock, serialization) is `Unavailable` and `NotApplied`.
+#[async_trait]
+pub trait SqlConnection: Send {
+    /// Runs a statement; the number of rows that it touched.
+    async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64>;
+
+    /// Runs a query whose columns have these types.
+    async fn query(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>>;
+
+    /// Begins a transaction: one that will write if `write`, else one that sees a single snapshot.
+    async fn begin(&mut self, write: bool) -> Result<()>;
+
+    /// Commits. A transport failure is `MaybeApplied`.
+    async fn commit(&mut self) -> Result<()>;
+
+    /// Tells whose call the next statements are part of, where one transaction serves many. Nothing needs to be done about it.
+    fn serve(&mut self, _cx: &Context) {}
+
+    /// Rolls back.
+    async fn rollback(&mut self) -> Result<()>;
+}

@@ -1,0 +1,27 @@
+//! The SQL bucket: every store as hand-written statements, rendered for each dialect.
+//!
+//! A driver supplies a [`dialect::Dialect`], a [`driver::SqlDriver`] with its [`driver::SqlConnection`]s, and migrations; it has
+//! no store logic. [`open`] makes a [`Persistence`](core::Persistence) of it.
+
+pub use persistence_core as core;
+
+mod attempts;
+mod bucket;
+pub mod dialect;
+pub mod driver;
+mod execution;
+mod history;
+mod maintenance;
+pub mod migrate;
+mod queue;
+mod reject;
+mod shard;
+mod sqlx_connection;
+mod tables;
+mod task;
+mod tx;
+pub mod value;
+mod writer;
+
+pub use bucket::open;
+pub use reject::{Class, Rejected, class};

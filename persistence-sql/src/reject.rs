@@ -1,0 +1,41 @@
+//! Why a database refused, where that decides what to do: carried as the source of an error.
+
+use persistence_core::Error;
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The classes of refusals. In each nothing of the transaction was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Class {
+    /// A unique key exists. Where the statement was not to meet one, a row appeared since the look.
+    Duplicate,
+    /// The database chose this transaction to end a deadlock.
+    Deadlock,
+    /// The database could not order this transaction among others.
+    Serialization,
+    /// A lock was not to be had in time.
+    LockTimeout,
+}
+
+/// A refusal, with the driver's own error.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Its class.
+    pub class: Class,
+    /// What the driver said.
+    pub cause: Box<dyn StdError + Send + Sync>,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.class, self.cause)
+    }
+}
+
+impl StdError for Rejected {}
+
+/// The class of a refusal, if the error is one.
+pub fn class(error: &Error) -> Option<Class> {
+    StdError::source(error)?.downcast_ref::<Rejected>().map(|r| r.class)
+}

@@ -1,0 +1,177 @@
+//! Shard rows.
+
+use crate::attempts::{answer, is_forgotten, remember};
+use crate::bucket::{Bucket, Sql, work};
+use crate::core::codec::{decode, encode};
+use crate::core::store::*;
+use crate::core::validate;
+use crate::core::{Context, Detail, Error, Outcome, RangeId, Result, ShardId, Timestamp};
+use crate::tables::SHARDS;
+use crate::tx::Tx;
+use crate::value::{Kind, SqlRow, Value};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+const COLUMNS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Int];
+
+const SELECT: &str = "\
+    SELECT range_id, info, updated_at
+      FROM shards
+     WHERE shard_id = ?";
+
+const SELECT_RANGE: &str = "\
+    SELECT range_id, attempts
+      FROM shards
+     WHERE shard_id = ?";
+
+const UPDATE: &str = "\
+    UPDATE shards
+       SET range_id = ?, info = ?, updated_at = ?, attempts = ?
+     WHERE shard_id = ?";
+
+pub(crate) fn lost(shard_id: ShardId, expected: RangeId, stored: Option<RangeId>) -> Error {
+    Error::new(Detail::ShardOwnershipLost { shard_id, expected: Some(expected), stored })
+}
+
+fn read(shard_id: ShardId, row: &mut SqlRow) -> Result<Shard> {
+    let shard = Shard {
+        shard_id,
+        range_id: row.int()?,
+        info: decode("shard", &row.bytes()?)?,
+        updated_at: Timestamp(row.int()?),
+    };
+    shard.info.verify("shard")?;
+    Ok(shard)
+}
+
+/// The stored range id and attempts, locked as `lock` says.
+async fn range_of(tx: &mut Tx, shard_id: ShardId, lock: &str) -> Result<Option<(RangeId, String)>> {
+    let sql = format!("{SELECT_RANGE}{lock}");
+    let rows = tx.query("shards", &sql, vec![shard_id.0.into()], &[Kind::Int, Kind::Text]).await?;
+    rows.into_iter().next().map(|mut r| Ok((r.int()?, r.text()?))).transpose()
+}
+
+/// The stored range id, so locked that nobody changes it before the transaction ends.
+pub(crate) async fn fence(tx: &mut Tx, shard_id: ShardId) -> Result<Option<RangeId>> {
+    let lock = tx.dialect.for_share;
+    Ok(range_of(tx, shard_id, lock).await?.map(|(range_id, _)| range_id))
+}
+
+/// Fails with `ShardOwnershipLost` unless the shard is owned with this range id; holds it until the transaction ends.
+pub(crate) async fn hold(tx: &mut Tx, shard_id: ShardId, range_id: RangeId) -> Result<()> {
+    let stored = fence(tx, shard_id).await?;
+    if stored == Some(range_id) { Ok(()) } else { Err(lost(shard_id, range_id, stored)) }
+}
+
+impl Bucket {
+    async fn read_shard(&self, cx: &Context, shard_id: ShardId) -> Result<Option<Shard>> {
+        let rows = self.query(cx, "shards", SELECT, vec![shard_id.0.into()], COLUMNS).await?;
+        rows.into_iter().next().map(|mut r| read(shard_id, &mut r)).transpose()
+    }
+
+    async fn create_shard(&self, cx: &Context, req: &GetOrCreateShard) -> Result<Shard> {
+        let (req, now) = (Arc::new(req.clone()), self.env.clock.now());
+        self.write(
+            cx,
+            work(move |tx: &mut Tx, _| {
+                let req = Arc::clone(&req);
+                Box::pin(async move {
+                    let rows = tx.query("shards", SELECT, vec![req.shard_id.0.into()], COLUMNS).await?;
+                    if let Some(mut row) = rows.into_iter().next() {
+                        return read(req.shard_id, &mut row);
+                    }
+                    let row = vec![
+                        req.shard_id.0.into(),
+                        req.initial_range_id.into(),
+                        encode(&req.initial_info).into(),
+                        now.0.into(),
+                        "".into(),
+                    ];
+                    tx.put(&SHARDS, vec![row], false).await?;
+                    Ok(Shard {
+                        shard_id: req.shard_id,
+                        range_id: req.initial_range_id,
+                        info: req.initial_info.clone(),
+                        updated_at: now,
+                    })
+                })
+            }),
+        )
+        .await
+    }
+
+    async fn update_shard(&self, cx: &Context, req: &UpdateShard) -> Result<()> {
+        let (req, now) = (Arc::new(req.clone()), self.env.clock.now());
+        self.write(
+            cx,
+            work(move |tx: &mut Tx, tried| {
+                let req = Arc::clone(&req);
+                Box::pin(async move {
+                    let lock = tx.dialect.for_update;
+                    let stored = range_of(tx, req.shard_id, lock).await?;
+                    let Some((range_id, attempts)) = stored else {
+                        return Err(lost(req.shard_id, req.previous_range_id, None));
+                    };
+                    // A checkpoint that keeps the range id is harmless to repeat and is not remembered.
+                    let moves = req.range_id != req.previous_range_id;
+                    if range_id != req.previous_range_id {
+                        if tried.unknown && answer(&attempts, req.attempt).is_some() {
+                            return Ok(());
+                        }
+                        let error = lost(req.shard_id, req.previous_range_id, Some(range_id));
+                        let doubt = tried.unknown && (!moves || is_forgotten(&attempts, req.range_id));
+                        return Err(if doubt { error.with_outcome(Outcome::MaybeApplied) } else { error });
+                    }
+                    let attempts =
+                        if moves { remember(&attempts, req.range_id, req.attempt, 0) } else { attempts };
+                    let args = vec![
+                        req.range_id.into(),
+                        encode(&req.info).into(),
+                        now.0.into(),
+                        Value::Text(attempts),
+                        req.shard_id.0.into(),
+                    ];
+                    tx.execute(UPDATE, args).await.map(drop)
+                })
+            }),
+        )
+        .await
+    }
+}
+
+#[async_trait]
+impl ShardStore for Sql {
+    async fn get_or_create_shard(&self, cx: &Context, req: &GetOrCreateShard) -> Result<Shard> {
+        validate::shard(req.shard_id)?;
+        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
+        let gate = self.bucket.gate.clone();
+        gate.run(async move {
+            match bucket.read_shard(&cx, req.shard_id).await? {
+                Some(shard) => Ok(shard),
+                None => bucket.create_shard(&cx, &req).await,
+            }
+        })
+        .await
+    }
+
+    async fn get_shard(&self, cx: &Context, req: &GetShard) -> Result<Shard> {
+        validate::shard(req.shard_id)?;
+        let _inside = self.bucket.gate.enter()?;
+        let stored = self.bucket.read_shard(cx, req.shard_id).await?;
+        stored.ok_or_else(|| Error::not_found("shard", req.shard_id.0.to_string()))
+    }
+
+    async fn update_shard(&self, cx: &Context, req: &UpdateShard) -> Result<()> {
+        validate::shard(req.shard_id)?;
+        validate::range_id_grows(req.previous_range_id, req.range_id)?;
+        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
+        self.bucket.gate.run(async move { bucket.update_shard(&cx, &req).await }).await
+    }
+
+    async fn assert_shard_ownership(&self, cx: &Context, req: &AssertShardOwnership) -> Result<()> {
+        validate::shard(req.shard_id)?;
+        let _inside = self.bucket.gate.enter()?;
+        let stored = self.bucket.read_shard(cx, req.shard_id).await?.map(|s| s.range_id);
+        if stored == Some(req.range_id) { Ok(()) } else { Err(lost(req.shard_id, req.range_id, stored)) }
+    }
+}

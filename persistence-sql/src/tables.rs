@@ -1,0 +1,70 @@
+//! The tables: few, and typed. Their DDL is in the drivers' migrations.
+
+use crate::dialect::TableDef;
+
+pub(crate) const SHARDS: TableDef =
+    TableDef { name: "shards", key: &["shard_id"], rest: &["range_id", "info", "updated_at", "attempts"] };
+
+pub(crate) const CURRENT: TableDef = TableDef {
+    name: "current_executions",
+    key: &["shard_id", "namespace_id", "workflow_id", "archetype"],
+    rest: &["run_id", "state", "last_write_version", "record"],
+};
+
+pub(crate) const EXECUTIONS: TableDef = TableDef {
+    name: "executions",
+    key: &["shard_id", "namespace_id", "workflow_id", "run_id"],
+    rest: &["record_version", "next_event_id", "record", "created_by", "attempts"],
+};
+
+/// All maps of the mutable state by kind, and the buffered events as one more kind, numbered by record version. Child rows are
+/// keyed by run id.
+pub(crate) const ITEMS: TableDef = TableDef {
+    name: "execution_items",
+    key: &["shard_id", "namespace_id", "workflow_id", "run_id", "kind", "item_number", "item_name"],
+    rest: &["value"],
+};
+
+pub(crate) const HISTORY_TASKS: TableDef = TableDef {
+    name: "history_tasks",
+    key: &["shard_id", "category", "fire_time", "task_id"],
+    rest: &["payload"],
+};
+
+/// Transaction ids are stored negated, so that larger ones come first.
+pub(crate) const NODES: TableDef = TableDef {
+    name: "history_nodes",
+    key: &["shard_id", "tree_id", "branch_id", "first_event_id", "negated_transaction_id"],
+    rest: &["event_count", "previous_transaction_id", "written_at", "events"],
+};
+
+/// One row a branch; its tail is where the state says that it ends.
+pub(crate) const TREES: TableDef = TableDef {
+    name: "history_trees",
+    key: &["shard_id", "tree_id", "branch_id"],
+    rest: &["branch", "created_at", "tail_end"],
+};
+
+pub(crate) const TASK_QUEUES: TableDef = TableDef {
+    name: "task_queues",
+    key: &["namespace_id", "name", "task_type"],
+    rest: &["range_id", "info", "expires_at", "created_by", "attempts"],
+};
+
+pub(crate) const TASKS: TableDef = TableDef {
+    name: "tasks",
+    key: &["namespace_id", "name", "task_type", "subqueue", "pass", "task_id"],
+    rest: &["payload", "expires_at"],
+};
+
+pub(crate) const QUEUES: TableDef = TableDef {
+    name: "queues",
+    key: &["queue_type", "name"],
+    rest: &["next_id", "first_id", "created_by", "attempts"],
+};
+
+pub(crate) const MESSAGES: TableDef =
+    TableDef { name: "queue_messages", key: &["queue_type", "name", "id"], rest: &["payload"] };
+
+pub(crate) const ACKS: TableDef =
+    TableDef { name: "queue_acks", key: &["queue_type", "name", "consumer"], rest: &["level"] };

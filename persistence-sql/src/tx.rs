@@ -1,0 +1,86 @@
+//! A transaction in progress, and the few shapes of statement that the stores share.
+
+use crate::core::Result;
+use crate::dialect::{Dialect, TableDef};
+use crate::driver::SqlConnection;
+use crate::value::{Kind, SqlRow, Value};
+
+/// A connection in a transaction, or on its own for single statements.
+pub(crate) struct Tx {
+    pub(crate) conn: Box<dyn SqlConnection>,
+    pub(crate) dialect: &'static Dialect,
+    /// Whether something was written since this was last reset: then a failure needs a rollback.
+    pub(crate) dirty: bool,
+}
+
+impl Tx {
+    /// Runs a statement written with `?`.
+    pub(crate) async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64> {
+        self.dirty = true;
+        let sql = self.dialect.sql(sql);
+        self.conn.execute(&sql, args).await
+    }
+
+    /// Runs a query written with `?`.
+    pub(crate) async fn query(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let sql = self.dialect.sql(sql);
+        self.conn.query(table, &sql, args, columns).await
+    }
+
+    /// Inserts rows, each the table's key columns and then the rest; replaces those that are there if `replace`.
+    pub(crate) async fn put(&mut self, table: &TableDef, rows: Vec<Vec<Value>>, replace: bool) -> Result<()> {
+        let width = table.key.len() + table.rest.len();
+        for chunk in chunks(rows, self.dialect.max_parameters / width) {
+            let sql = self.dialect.insert(table, chunk.len(), replace);
+            self.execute(&sql, chunk.into_iter().flatten().collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes rows by key.
+    pub(crate) async fn delete(&mut self, table: &TableDef, keys: Vec<Vec<Value>>) -> Result<()> {
+        for chunk in chunks(keys, self.dialect.max_parameters / table.key.len()) {
+            let sql =
+                format!("DELETE FROM {} WHERE {}", table.name, self.dialect.key_in(table.key, chunk.len()));
+            self.execute(&sql, chunk.into_iter().flatten().collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// Selects rows by key, with `suffix` (order, lock) at the end.
+    pub(crate) async fn select(
+        &mut self,
+        table: &TableDef,
+        columns: &[(&str, Kind)],
+        keys: Vec<Vec<Value>>,
+        suffix: &str,
+    ) -> Result<Vec<SqlRow>> {
+        let names = columns.iter().map(|c| c.0).collect::<Vec<_>>().join(", ");
+        let kinds: Vec<Kind> = columns.iter().map(|c| c.1).collect();
+        let mut rows = Vec::new();
+        for chunk in chunks(keys, self.dialect.max_parameters / table.key.len()) {
+            let keys = self.dialect.key_in(table.key, chunk.len());
+            let sql = format!("SELECT {names} FROM {} WHERE {keys}{suffix}", table.name);
+            rows.extend(self.query(table.name, &sql, chunk.into_iter().flatten().collect(), &kinds).await?);
+        }
+        Ok(rows)
+    }
+}
+
+/// Rows in groups whose sizes are powers of two, so that there are few statements to prepare.
+fn chunks(mut rows: Vec<Vec<Value>>, most: usize) -> Vec<Vec<Vec<Value>>> {
+    let mut out = Vec::new();
+    while !rows.is_empty() {
+        let size = (1usize << rows.len().ilog2()).min(1 << most.max(1).ilog2());
+        let rest = rows.split_off(size);
+        out.push(rows);
+        rows = rest;
+    }
+    out
+}

@@ -1,0 +1,208 @@
+//! A SQL driver on which things go wrong: at the commit, where outcomes become unknown, and on single reads.
+
+use crate::faults::{Fault, Faults, Held, UnderWay};
+use async_trait::async_trait;
+use persistence_core::{Context, Error, Outcome, Result};
+use persistence_sql::dialect::Dialect;
+use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
+use persistence_sql::value::{Kind, SqlRow, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A connection that is never cut is cut after this long.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+/// How long after its deadline a caller has certainly given up.
+const GRACE: Duration = Duration::from_millis(5);
+
+/// A driver between the bucket and the real one that fails as [`Faults`] say.
+///
+/// A late commit is one that the caller gave up and that the server then rolled back: as long as it is on its way it holds its
+/// locks, so nothing can overtake it.
+pub struct FaultySql {
+    inner: Arc<dyn SqlDriver>,
+    faults: Arc<Faults>,
+}
+
+impl FaultySql {
+    /// Puts faults before a driver.
+    pub fn new(inner: Arc<dyn SqlDriver>, faults: Arc<Faults>) -> Self {
+        FaultySql { inner, faults }
+    }
+}
+
+#[async_trait]
+impl SqlDriver for FaultySql {
+    fn info(&self) -> SqlInfo {
+        self.inner.info()
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        self.inner.dialect()
+    }
+
+    async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
+        let inner = self.inner.acquire(cx).await?;
+        let (faults, single_writer) = (self.faults.clone(), self.dialect().single_writer);
+        let (in_transaction, written, served) = (None, Vec::new(), vec![cx.clone()]);
+        Ok(Box::new(FaultyConnection { inner, faults, in_transaction, single_writer, written, served }))
+    }
+
+    async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
+        self.inner.schema(op).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+struct FaultyConnection {
+    inner: Box<dyn SqlConnection>,
+    faults: Arc<Faults>,
+    in_transaction: Option<UnderWay>,
+    single_writer: bool,
+    /// What the transaction has looked at or written to, by the names that scripts use.
+    written: Vec<&'static str>,
+    /// Whose calls it serves: one, except in the transactions of a single writer.
+    served: Vec<Context>,
+}
+
+/// The part of the store that a table belongs to: the name that scripts use on every driver.
+fn part(table: &str) -> &'static str {
+    match table {
+        "history_nodes" | "history_trees" => "history",
+        "task_queues" | "tasks" => "task_queues",
+        "queues" | "queue_messages" | "queue_acks" => "queues",
+        _ => "shard",
+    }
+}
+
+/// The table that a statement writes to.
+fn target(sql: &str) -> &str {
+    let mut words = sql.split_whitespace();
+    match words.next() {
+        Some("UPDATE") => words.next(),
+        _ => words.nth(1),
+    }
+    .unwrap_or_default()
+}
+
+/// Gives no answer for a while, and at most until the last of the callers has given up: then the connection is cut.
+async fn cut(what: &'static str, served: &[Context], after: Option<Duration>) -> Error {
+    let limit = after.unwrap_or(FOR_EVER);
+    let wait = served.iter().map(|cx| cx.remaining(FOR_EVER) + GRACE).max();
+    tokio::time::sleep(wait.unwrap_or(limit).min(limit)).await;
+    if served.iter().all(Context::is_expired) {
+        Error::timeout(what)
+    } else {
+        Error::unavailable(what, "injected: the connection was cut")
+    }
+}
+
+impl FaultyConnection {
+    async fn give_up(&mut self) -> Result<()> {
+        let done = self.inner.rollback().await;
+        self.in_transaction = None;
+        done
+    }
+}
+
+#[async_trait]
+impl SqlConnection for FaultyConnection {
+    async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64> {
+        let done = self.inner.execute(sql, args).await?;
+        if self.in_transaction.is_some() {
+            self.written.push(part(target(sql)));
+        }
+        Ok(done)
+    }
+
+    async fn query(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let caller = self.served.last().and_then(Context::caller);
+        if let Some(fault) = self.faults.on_read(caller, part(table)) {
+            let error = match fault {
+                Fault::Cut(after) => cut("query", &self.served, after).await,
+                _ => Error::unavailable("query", "injected: no answer"),
+            };
+            return Err(error.with_outcome(Outcome::NotApplied));
+        }
+        if self.in_transaction.is_some() {
+            // A look that finds the work done is the write's last try.
+            self.written.push(part(table));
+        }
+        self.inner.query(table, sql, args, columns).await
+    }
+
+    async fn begin(&mut self, write: bool) -> Result<()> {
+        self.written.clear();
+        if self.single_writer {
+            self.served.clear();
+        }
+        // A refusal needs no commit, so it is here that a caller is kept from its answer.
+        if write && self.faults.bars(self.served.last().and_then(Context::caller)) {
+            return Err(Error::unavailable("begin", "injected: no connection"));
+        }
+        self.in_transaction = Some(self.faults.begun());
+        let begun = self.inner.begin(write).await;
+        if begun.is_err() {
+            self.in_transaction = None;
+        }
+        begun
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let callers: Vec<&str> = self.served.iter().filter_map(Context::caller).collect();
+        let fault =
+            if self.written.is_empty() { None } else { self.faults.on_write(&callers, &self.written) };
+        match fault {
+            None => {
+                self.inner.commit().await?;
+                self.in_transaction = None;
+                Ok(())
+            }
+            Some(Fault::Before(outcome)) => {
+                self.give_up().await?;
+                Err(Error::unavailable("commit", "injected: nothing was sent").with_outcome(outcome))
+            }
+            Some(Fault::After) => {
+                self.inner.commit().await?;
+                self.in_transaction = None;
+                Err(Error::unavailable("commit", "injected: the answer was lost"))
+            }
+            Some(Fault::Late) => {
+                self.give_up().await?;
+                let deliver =
+                    Box::new(|| Box::pin(async { false }) as futures_util::future::BoxFuture<'_, bool>);
+                self.faults.hold(Held { partitions: Vec::new(), auto: false, deliver });
+                Err(Error::unavailable("commit", "injected: the request is still on its way"))
+            }
+            Some(Fault::Stall) => {
+                self.give_up().await?;
+                if !self.single_writer {
+                    self.faults.stall().await;
+                }
+                Err(Error::unavailable("commit", "injected: the connection was cut"))
+            }
+            Some(Fault::Cut(after)) => {
+                self.give_up().await?;
+                Err(cut("commit", &self.served, after).await)
+            }
+        }
+    }
+
+    fn serve(&mut self, cx: &Context) {
+        self.served.push(cx.clone());
+        self.inner.serve(cx);
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        self.give_up().await
+    }
+}

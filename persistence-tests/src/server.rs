@@ -1,0 +1,143 @@
+//! Real servers for conformance runs: a URL from the environment, else a container.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `PERSISTENCE_<NAME>_URL` | a server that is there already; it wins over a container |
+//! | `PERSISTENCE_<NAME>_IMAGE` | another image, `name:tag` |
+//! | `PERSISTENCE_REQUIRE` | drivers, comma-separated, that must be tested: without a server their run fails |
+
+use persistence_core::{Error, Outcome, Result};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, ExitCode};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use testcontainers::core::{IntoContainerPort, Mount, WaitFor};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use tokio::sync::OnceCell;
+
+/// A kind of server. One is started for each driver and run.
+pub struct Server {
+    name: &'static str,
+    image: &'static str,
+    port: u16,
+    ready: &'static str,
+    env: &'static [(&'static str, &'static str)],
+    args: &'static [&'static str],
+    data: &'static str,
+    running: OnceCell<String>,
+    container: Mutex<Option<ContainerAsync<GenericImage>>>,
+}
+
+/// How long a server may take to be ready.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
+impl Server {
+    /// A server of this name from this image (`name:tag`), which listens on this port and writes `ready` to its standard error
+    /// when it serves.
+    pub const fn new(name: &'static str, image: &'static str, port: u16, ready: &'static str) -> Self {
+        Server {
+            name,
+            image,
+            port,
+            ready,
+            env: &[],
+            args: &[],
+            data: "",
+            running: OnceCell::const_new(),
+            container: Mutex::new(None),
+        }
+    }
+
+    /// With these variables.
+    #[must_use]
+    pub const fn env(mut self, env: &'static [(&'static str, &'static str)]) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// With these arguments.
+    #[must_use]
+    pub const fn args(mut self, args: &'static [&'static str]) -> Self {
+        self.args = args;
+        self
+    }
+
+    /// With this directory, where it keeps its data, in memory: what it holds is for this run.
+    #[must_use]
+    pub const fn data_in_memory(mut self, directory: &'static str) -> Self {
+        self.data = directory;
+        self
+    }
+
+    fn variable(&self, what: &str) -> Option<String> {
+        let name = format!("PERSISTENCE_{}_{what}", self.name.to_uppercase());
+        std::env::var(name).ok().filter(|v| !v.is_empty())
+    }
+
+    /// The server: its URL from the environment, or what `url` makes of a container's host and port. Started by the first who
+    /// asks.
+    pub async fn url(&self, url: impl Fn(&str, u16) -> String) -> Result<String> {
+        let start = || async {
+            match self.variable("URL") {
+                Some(url) => Ok(url),
+                None => self.start().await.map(|(host, port)| url(&host, port)),
+            }
+        };
+        self.running.get_or_try_init(start).await.cloned()
+    }
+
+    async fn start(&self) -> Result<(String, u16)> {
+        let failed = |e: testcontainers::TestcontainersError| {
+            let error = Error::unavailable(format!("start the {} container", self.name), e.to_string());
+            error.with_outcome(Outcome::NotApplied)
+        };
+        let image = self.variable("IMAGE").unwrap_or_else(|| self.image.to_owned());
+        let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
+        let image = GenericImage::new(name, tag)
+            .with_exposed_port(self.port.tcp())
+            .with_wait_for(WaitFor::message_on_stderr(self.ready));
+        let mut request = image.with_startup_timeout(START_LIMIT).with_cmd(self.args.iter().copied());
+        for (k, v) in self.env {
+            request = request.with_env_var(*k, *v);
+        }
+        if !self.data.is_empty() {
+            request = request.with_mount(Mount::tmpfs_mount(self.data));
+        }
+        let container = request.start().await.map_err(failed)?;
+        let port = container.get_host_port_ipv4(self.port).await.map_err(failed)?;
+        println!("{}: container {}", self.name, container.id());
+        *self.container.lock().unwrap_or_else(PoisonError::into_inner) = Some(container);
+        Ok(("127.0.0.1".to_owned(), port))
+    }
+
+    /// Runs the suite, unless there is neither a URL nor Docker: then says so, and fails if the driver is required. Removes the
+    /// container after a run that passed; one that failed is kept for a look, and its name printed.
+    pub fn run(&self, suite: impl FnOnce() -> ExitCode) -> ExitCode {
+        if self.variable("URL").is_none() && !docker_answers() {
+            let required = std::env::var("PERSISTENCE_REQUIRE").unwrap_or_default();
+            println!("{}: SKIPPED (no Docker, no URL)", self.name);
+            println!("test result: ok. 0 passed; 0 failed; 0 ignored");
+            let must = required.split(',').any(|r| r.trim() == self.name);
+            return if must { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+        let code = suite();
+        let container = self.container.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(container) = container {
+            let id = container.id().to_owned();
+            // Not by its drop, which needs the runtime that has ended.
+            std::mem::forget(container);
+            if code == ExitCode::SUCCESS {
+                let _ = Command::new("docker").args(["rm", "-fv", &id]).output();
+            } else {
+                println!("{}: the container {id} is kept; remove it with docker rm -fv", self.name);
+            }
+        }
+        code
+    }
+}
+
+/// Whether a Docker daemon answers where testcontainers looks for it.
+fn docker_answers() -> bool {
+    std::env::var_os("DOCKER_HOST").is_some() || UnixStream::connect("/var/run/docker.sock").is_ok()
+}

@@ -1,0 +1,58 @@
+//! Errors: classified, and true about what was applied.
+
+use super::SqlFixture;
+use persistence_core::{Context, ErrorKind, Outcome};
+use persistence_sql::{Class, class};
+use std::time::Duration;
+
+crate::cases! {
+    fixture: SqlFixture;
+    group: "error";
+
+    /// A duplicate key is told as such, and nothing of the statement was applied.
+    #[covers("sql.error")]
+    async fn duplicate_key(t) {
+        let (mut c, name) = (t.connection().await?, t.name());
+        t.put(&mut *c, &name, "a", 1).await?;
+        let e = t.put(&mut *c, &name, "a", 2).await.unwrap_err();
+        assert_eq!((class(&e), e.outcome()), (Some(Class::Duplicate), Outcome::NotApplied), "{e:?}");
+        assert_eq!(t.get(&mut *c, &name, "a").await?, Some(1));
+    }
+
+    /// A statement that the database does not understand is an error that names it, and the connection goes on.
+    #[covers("sql.error")]
+    async fn bad_statement(t) {
+        let mut c = t.connection().await?;
+        let e = c.execute("SELECT FROM nowhere WHERE", Vec::new()).await.unwrap_err();
+        assert_eq!((e.kind(), e.outcome()), (ErrorKind::Unavailable, Outcome::NotApplied), "{e:?}");
+        assert!(class(&e).is_none());
+        assert_eq!(t.get(&mut *c, "nobody", "a").await?, None);
+    }
+
+    /// An empty pool answers `ResourceExhausted` by the deadline, and serves again when a connection comes back.
+    #[covers("sql.error")]
+    #[isolation(Own)]
+    async fn an_empty_pool_is_exhausted(t) {
+        let mut held = Vec::new();
+        let e = loop {
+            let cx = Context::new().with_timeout(Duration::from_millis(if held.is_empty() { 5_000 } else { 300 }));
+            match t.driver.acquire(&cx).await {
+                Ok(c) => held.push(c),
+                Err(e) => break e,
+            }
+            assert!(held.len() < 10_000, "the pool has no end");
+        };
+        assert_eq!((e.kind(), e.outcome()), (ErrorKind::ResourceExhausted, Outcome::NotApplied), "{e:?}");
+        held.pop();
+        t.connection().await?;
+    }
+
+    /// A closed driver says so.
+    #[covers("sql.error")]
+    #[isolation(Own)]
+    async fn a_closed_driver_is_closed(t) {
+        t.driver.close().await?;
+        let e = t.driver.acquire(&t.cx()).await.map(drop).unwrap_err();
+        assert_eq!((e.kind(), e.outcome()), (ErrorKind::Closed, Outcome::NotApplied), "{e:?}");
+    }
+}

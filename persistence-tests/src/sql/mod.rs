@@ -1,0 +1,17 @@
+//! The SQL-driver suite: the contract of [`SqlDriver`](persistence_sql::driver::SqlDriver) alone, without a store on top. It uses
+//! the tables of the schema, so that it needs no DDL of its own.
+
+mod error;
+pub mod fixture;
+mod schema;
+mod transaction;
+mod value;
+
+pub use fixture::SqlFixture;
+
+use crate::Case;
+
+/// Every case of the driver contract.
+pub fn cases() -> Vec<Case<SqlFixture>> {
+    [schema::cases(), value::cases(), transaction::cases(), error::cases()].concat()
+}

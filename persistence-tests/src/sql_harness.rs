@@ -1,0 +1,248 @@
+//! The harness of drivers on the SQL bucket.
+
+use crate::faults::{Faults, Injected};
+use crate::faulty_sql::FaultySql;
+use crate::fixture::Opener;
+use crate::harness::{Harness, Scene, SetUp, Suite, fault_cases, with_again};
+use crate::report::Waiver;
+use crate::sql::{self, SqlFixture};
+use crate::{Fixture, Isolation, Space, generic};
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use persistence_core::{Context, DriverInfo, Env, Error, Persistence, Result};
+use persistence_sql::dialect::Dialect;
+use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+
+/// How many databases of single cases are open at once.
+const OWN: usize = 8;
+
+/// How often a commit fails in the suite of random faults.
+const WRITE_FAULTS: f64 = 0.25;
+
+type Provider = Box<dyn Fn(Space) -> BoxFuture<'static, Result<Arc<dyn SqlDriver>>> + Send + Sync>;
+
+/// A driver on the SQL bucket under the suite: the driver contract alone (`sql`), every store on top of it (`generic`), and the
+/// writes of those once more under random faults (`faults`).
+pub struct SqlHarness {
+    driver: String,
+    waivers: Vec<Waiver>,
+    databases: Arc<Databases>,
+}
+
+impl SqlHarness {
+    /// A driver of this name. `provider` opens the database of a [`Space`]: one for the whole run, and one for each case
+    /// that wants its own. It is asked for the same space again when a case reopens its database.
+    pub fn new<F>(driver: impl Into<String>, provider: impl Fn(Space) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Arc<dyn SqlDriver>>> + Send + 'static,
+    {
+        let databases = Databases {
+            provider: Box::new(move |space| Box::pin(provider(space))),
+            shared: OnceCell::new(),
+            own: Arc::new(Semaphore::new(OWN)),
+            injected: Mutex::default(),
+        };
+        SqlHarness { driver: driver.into(), waivers: Vec::new(), databases: Arc::new(databases) }
+    }
+
+    /// A deviation that is known: the case (`group::name`, or `suite/group::name`) may fail, and every report says so.
+    #[must_use]
+    pub fn waive(mut self, case: &str, reason: &str) -> Self {
+        self.waivers.push(Waiver { case: case.to_owned(), reason: reason.to_owned() });
+        self
+    }
+}
+
+#[async_trait]
+impl Harness for SqlHarness {
+    fn driver(&self) -> &str {
+        &self.driver
+    }
+
+    async fn info(&self) -> Result<DriverInfo> {
+        let info = self.databases.shared().await?.1.info();
+        Ok(DriverInfo {
+            driver: info.driver.to_owned(),
+            location: info.location,
+            capabilities: info.capabilities,
+        })
+    }
+
+    fn suites(self: Arc<Self>) -> Vec<Suite> {
+        let setup = |faults| SqlSetUp { databases: self.databases.clone(), faults };
+        vec![
+            Suite::new("sql", sql::cases(), setup(false)),
+            Suite::new("generic", generic::cases(), setup(false)),
+            Suite::new("faults", fault_cases(), setup(true)),
+        ]
+    }
+
+    fn waivers(&self) -> &[Waiver] {
+        &self.waivers
+    }
+
+    fn injected(&self) -> Injected {
+        *lock(&self.databases.injected)
+    }
+
+    async fn finish(&self) -> Result<()> {
+        match self.databases.shared.get() {
+            Some((_, driver)) => driver.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The databases of a run.
+struct Databases {
+    provider: Provider,
+    shared: OnceCell<(Space, Arc<dyn SqlDriver>)>,
+    own: Arc<Semaphore>,
+    injected: Mutex<Injected>,
+}
+
+impl Databases {
+    async fn shared(&self) -> Result<&(Space, Arc<dyn SqlDriver>)> {
+        let open = || async {
+            let space = Space::new(Isolation::Shared);
+            let driver = (self.provider)(space.clone()).await?;
+            driver.schema(SchemaOp::Upgrade).await?;
+            Ok((space, driver))
+        };
+        self.shared.get_or_try_init(open).await
+    }
+}
+
+struct SqlSetUp {
+    databases: Arc<Databases>,
+    faults: bool,
+}
+
+impl SqlSetUp {
+    async fn place(&self, scene: &Scene) -> Result<Place> {
+        let databases = self.databases.clone();
+        let (space, permit) = match scene.isolation {
+            Isolation::Shared => (databases.shared().await?.0.clone(), None),
+            Isolation::Own => {
+                let permit = databases.own.clone().acquire_owned().await;
+                let permit = permit.map_err(|_| Error::closed("pool of databases"))?;
+                (Space::new(Isolation::Own), Some(permit))
+            }
+        };
+        let _ = scene.space.set(space.clone());
+        let faults = if self.faults { Faults::random(scene.seed, WRITE_FAULTS, 0.0) } else { Faults::none() };
+        let (faults, random) = (Arc::new(faults), self.faults);
+        Ok(Place { databases, space, faults, random, open: Mutex::default(), _permit: permit })
+    }
+}
+
+#[async_trait]
+impl SetUp<Fixture> for SqlSetUp {
+    async fn set_up(&self, scene: Scene) -> Result<Fixture> {
+        let place = Arc::new(self.place(&scene).await?);
+        let (space, faults) = (place.space.clone(), place.faults.clone());
+        Fixture::open(place, space, faults, scene.names, scene.seed).await
+    }
+}
+
+#[async_trait]
+impl SetUp<SqlFixture> for SqlSetUp {
+    async fn set_up(&self, scene: Scene) -> Result<SqlFixture> {
+        let place = self.place(&scene).await?;
+        let driver = place.driver().await?;
+        SqlFixture::upgrade(&*driver).await?;
+        Ok(SqlFixture::new(driver, Arc::new(place), scene))
+    }
+}
+
+/// Where the database of one case is, and the driver on it.
+pub(crate) struct Place {
+    databases: Arc<Databases>,
+    space: Space,
+    faults: Arc<Faults>,
+    random: bool,
+    /// The driver that is open in a space of its own.
+    open: Mutex<Option<Arc<dyn SqlDriver>>>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    pub(crate) async fn driver(&self) -> Result<Arc<dyn SqlDriver>> {
+        if self.space.isolation() == Isolation::Shared {
+            return Ok(Arc::new(Lent(self.databases.shared().await?.1.clone())));
+        }
+        let driver = (self.databases.provider)(self.space.clone()).await?;
+        *lock(&self.open) = Some(driver.clone());
+        Ok(driver)
+    }
+
+    /// A database of its own on which nothing was set up, and what keeps it.
+    pub(crate) async fn bare(&self) -> Result<(Space, Arc<dyn SqlDriver>)> {
+        let space = Space::new(Isolation::Own);
+        Ok((space.clone(), (self.databases.provider)(space).await?))
+    }
+
+    async fn handle(&self, driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persistence>> {
+        let faulty = FaultySql::new(driver, self.faults.clone());
+        let p = persistence_sql::open(Arc::new(faulty), env).await?;
+        Ok(with_again(p, &self.faults))
+    }
+}
+
+#[async_trait]
+impl Opener for Place {
+    async fn open(&self, env: Env) -> Result<Arc<dyn Persistence>> {
+        self.handle(self.driver().await?, env).await
+    }
+
+    async fn another(&self, env: Env) -> Result<Arc<dyn Persistence>> {
+        let own = lock(&self.open).clone();
+        let driver: Arc<dyn SqlDriver> = match own {
+            Some(driver) => Arc::new(Lent(driver)),
+            None => self.driver().await?,
+        };
+        self.handle(driver, env).await
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.random {
+            let now = self.faults.injected();
+            lock(&self.databases.injected).add(now);
+        }
+    }
+}
+
+/// A driver that others use as well: closing it does nothing.
+struct Lent(Arc<dyn SqlDriver>);
+
+#[async_trait]
+impl SqlDriver for Lent {
+    fn info(&self) -> SqlInfo {
+        self.0.info()
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        self.0.dialect()
+    }
+
+    async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
+        self.0.acquire(cx).await
+    }
+
+    async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
+        self.0.schema(op).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
