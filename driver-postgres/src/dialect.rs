@@ -11,4 +11,5 @@ pub(crate) static POSTGRES: Dialect = Dialect {
     in_values: false,
     max_parameters: 32_767,
     single_writer: false,
+    tuple_ranges: true,
 };

@@ -12,4 +12,5 @@ pub(crate) static SQLITE: Dialect = Dialect {
     in_values: true,
     max_parameters: 32_766,
     single_writer: true,
+    tuple_ranges: true,
 };

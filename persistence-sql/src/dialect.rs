@@ -1,5 +1,7 @@
 //! What differs between databases: data and small render functions.
 
+use crate::row_comparison;
+use crate::value::Value;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -40,9 +42,21 @@ pub struct Dialect {
     pub max_parameters: usize,
     /// One connection writes, in this process: writers are gathered into shared transactions.
     pub single_writer: bool,
+    /// Row comparisons, `(a, b) > (?, ?)`, are ranges of an index. Where they are not, `a > ? OR (a = ? AND b > ?)` is.
+    pub tuple_ranges: bool,
 }
 
 impl Dialect {
+    /// A statement and its arguments as this database wants them.
+    pub(crate) fn render<'a>(&self, sql: &'a str, args: Vec<Value>) -> (Cow<'a, str>, Vec<Value>) {
+        // Most statements compare no rows, and are not copied.
+        if !self.tuple_ranges && (sql.contains(") >") || sql.contains(") <")) {
+            let (sql, args) = row_comparison::expand(sql, args);
+            return (Cow::Owned(self.sql(&sql).into_owned()), args);
+        }
+        (self.sql(sql), args)
+    }
+
     /// A statement written with `?` as this database wants it. Statements hold no string literals.
     pub(crate) fn sql<'a>(&self, sql: &'a str) -> Cow<'a, str> {
         match self.placeholders {
@@ -121,6 +135,7 @@ mod tests {
         in_values: false,
         max_parameters: 65_535,
         single_writer: false,
+        tuple_ranges: true,
     };
 
     #[test]

@@ -15,6 +15,7 @@ mod maintenance;
 pub mod migrate;
 mod queue;
 mod reject;
+mod row_comparison;
 mod shard;
 mod sqlx_connection;
 mod tables;

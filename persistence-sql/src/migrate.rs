@@ -42,16 +42,21 @@ impl Migrations {
             return Ok(SchemaStatus { found, current });
         }
         conn.begin(true).await?;
-        match self.apply(conn).await {
-            Ok(()) => conn.commit().await?,
+        let done = match self.apply(conn).await {
+            Ok(()) => conn.commit().await,
             Err(e) => {
                 // What failed decides.
                 let _ = conn.rollback().await;
-                return Err(e);
+                Err(e)
             }
-        }
+        };
         if let Some(unlock) = self.unlock {
-            conn.execute(unlock, Vec::new()).await?;
+            // Also after a failure: the session goes back to the pool.
+            let unlocked = conn.execute(unlock, Vec::new()).await;
+            done?;
+            unlocked?;
+        } else {
+            done?;
         }
         Ok(SchemaStatus { found: Some(current), current })
     }

@@ -17,7 +17,7 @@ impl Tx {
     /// Runs a statement written with `?`.
     pub(crate) async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64> {
         self.dirty = true;
-        let sql = self.dialect.sql(sql);
+        let (sql, args) = self.dialect.render(sql, args);
         self.conn.execute(&sql, args).await
     }
 
@@ -29,7 +29,7 @@ impl Tx {
         args: Vec<Value>,
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
-        let sql = self.dialect.sql(sql);
+        let (sql, args) = self.dialect.render(sql, args);
         self.conn.query(table, &sql, args, columns).await
     }
 

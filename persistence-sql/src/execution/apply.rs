@@ -129,7 +129,7 @@ async fn look(tx: &mut Tx, shard_id: ShardId, plans: &[TransitionPlan]) -> Resul
         ("record", Kind::Bytes),
     ];
     let keys = currents.iter().map(|k| current_key(shard_id, k)).collect();
-    let order = format!(" ORDER BY namespace_id, workflow_id, archetype{lock}");
+    let order = format!(" ORDER BY shard_id, namespace_id, workflow_id, archetype{lock}");
     for mut row in tx.select(&CURRENT, &columns, keys, &order).await? {
         let key = CurrentKey {
             namespace_id: NamespaceId(row.uuid()?),
@@ -149,7 +149,7 @@ async fn look(tx: &mut Tx, shard_id: ShardId, plans: &[TransitionPlan]) -> Resul
         ("attempts", Kind::Text),
     ];
     let keys = runs.iter().map(|k| run_key(shard_id, k)).collect();
-    let order = format!(" ORDER BY namespace_id, workflow_id, run_id{lock}");
+    let order = format!(" ORDER BY shard_id, namespace_id, workflow_id, run_id{lock}");
     for mut row in tx.select(&EXECUTIONS, &columns, keys, &order).await? {
         let key = RunKey {
             namespace_id: NamespaceId(row.uuid()?),

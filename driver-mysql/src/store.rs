@@ -1,0 +1,110 @@
+//! The pool, and the way in.
+
+use crate::config::Builder;
+use crate::connection::Connection;
+use crate::dialect::MYSQL;
+use crate::error::classify;
+use crate::migrate::MIGRATIONS;
+use async_trait::async_trait;
+use persistence_sql::core::connect::Connector;
+use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Outcome, Persistence, Result};
+use persistence_sql::dialect::Dialect;
+use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
+use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// What a session is, whatever the server's defaults are: once for each connection. Values that do not fit are errors, text is
+/// compared exactly, a transaction locks rows and no gaps. A transaction whose client went away unnoticed holds its locks; who
+/// waits for them gives up after a while and begins again.
+const SESSION: &str = "\
+    SET NAMES utf8mb4 COLLATE utf8mb4_0900_bin,
+        sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
+        time_zone = '+00:00',
+        autocommit = 1,
+        transaction_isolation = 'READ-COMMITTED',
+        innodb_lock_wait_timeout = 10";
+
+/// A MySQL database.
+#[derive(Debug)]
+pub struct Mysql {
+    pool: MySqlPool,
+    acquire_timeout: Duration,
+    info: SqlInfo,
+}
+
+impl Mysql {
+    pub(crate) async fn open_with(options: Builder) -> Result<Mysql> {
+        let location = options.location();
+        let pool = MySqlPoolOptions::new()
+            .max_connections(options.pool_size)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .after_connect(|conn, _| {
+                Box::pin(async move { sqlx::Executor::execute(conn, SESSION).await.map(drop) })
+            })
+            .connect_with(options.connect)
+            .await
+            .map_err(|e| classify("acquire", &location, e))?;
+        let capabilities = CapabilitySet::of(&[
+            Capability::Durable,
+            Capability::CrossPartition,
+            Capability::AtomicHistory,
+            Capability::MultiProcess,
+        ]);
+        let info = SqlInfo { driver: "mysql", location, capabilities };
+        Ok(Mysql { pool, acquire_timeout: options.acquire_timeout, info })
+    }
+}
+
+#[async_trait]
+impl SqlDriver for Mysql {
+    fn info(&self) -> SqlInfo {
+        self.info.clone()
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &MYSQL
+    }
+
+    async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
+        if cx.is_expired() {
+            return Err(Error::timeout("acquire").with_outcome(Outcome::NotApplied));
+        }
+        let acquired = tokio::time::timeout(cx.remaining(self.acquire_timeout), self.pool.acquire()).await;
+        let inner = acquired
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .map_err(|e| classify("acquire", &self.info.location, e))?;
+        Ok(Box::new(Connection::new(inner, self.info.location.clone())))
+    }
+
+    async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
+        let mut conn = self.acquire(&Context::new()).await?;
+        MIGRATIONS.run(&mut *conn, op).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.pool.close().await;
+        Ok(())
+    }
+}
+
+struct MysqlConnector;
+
+/// Answers `mysql:` URLs.
+pub fn connector() -> impl Connector {
+    MysqlConnector
+}
+
+#[async_trait]
+impl Connector for MysqlConnector {
+    fn scheme(&self) -> &'static str {
+        "mysql"
+    }
+
+    async fn connect(&self, url: &Url, env: &Env) -> Result<Arc<dyn Persistence>> {
+        let driver = Builder::from_url(url)?.open().await?;
+        persistence_sql::open(Arc::new(driver), env.clone()).await
+    }
+}

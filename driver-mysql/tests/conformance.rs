@@ -1,0 +1,30 @@
+//! MySQL under the conformance suite: one server a run, one database a space.
+
+use driver_mysql::Builder;
+use persistence_sql::core::{Context, Result};
+use persistence_sql::driver::SqlDriver;
+use persistence_tests::{Server, Space, SqlHarness};
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+static SERVER: Server =
+    Server::new("mysql", "mysql:9.7", 3306, "X Plugin ready for connections. Bind-address")
+        .env(&[("MYSQL_ALLOW_EMPTY_PASSWORD", "yes")])
+        // What makes commits last is not tested here, and would cost most of the time.
+        .args(&["--max-connections=1000", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0"])
+        .data_in_memory("/var/lib/mysql");
+
+async fn open(space: Space) -> Result<Arc<dyn SqlDriver>> {
+    let server = SERVER.url(|host, port| format!("mysql://root@{host}:{port}")).await?;
+    let builder = |database: &str| -> Result<Builder> {
+        Ok(Builder::new(&format!("{server}/{database}"))?.with_acquire_timeout(Duration::from_secs(60)))
+    };
+    let admin = builder("")?.with_pool_size(1).open().await?;
+    let create = format!("CREATE DATABASE IF NOT EXISTS {}", space.name());
+    admin.acquire(&Context::new()).await?.execute(&create, Vec::new()).await?;
+    admin.close().await?;
+    Ok(Arc::new(builder(space.name())?.with_pool_size(200).open().await?))
+}
+
+fn main() -> ExitCode {
+    SERVER.run(|| persistence_tests::main(SqlHarness::new("mysql", open)))
+}
