@@ -30,7 +30,7 @@ pub(crate) struct ReplayArgs {
     /// Histories as Temporal's tools export them: {"events": [...]}, plain or gzip
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Where to write: fjall:./data, memory:, ...
+    /// Where to write: fjall:./data, sqlite:./data.db, postgres://user@host/database, memory:
     #[arg(long)]
     pub(crate) url: String,
     /// Number of shards to spread workflows over
@@ -51,7 +51,7 @@ pub(crate) struct ShowArgs {
     /// What to look at [default: workflow with --workflow, else executions]
     #[arg(value_enum)]
     pub(crate) what: Option<What>,
-    /// Where to look: fjall:./data, ...
+    /// Where to look: fjall:./data, sqlite:./data.db, postgres://user@host/database
     #[arg(long)]
     pub(crate) url: String,
     /// The workflow id

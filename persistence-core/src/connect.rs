@@ -40,6 +40,15 @@ impl Registry {
         self
     }
 
+    /// The same registry with another name of a scheme that it has; without that scheme nothing changes.
+    #[must_use]
+    pub fn with_alias(mut self, alias: &'static str, scheme: &str) -> Self {
+        if let Some(connector) = self.0.get(scheme) {
+            self.0.insert(alias, connector.clone());
+        }
+        self
+    }
+
     /// The known schemes, in order.
     pub fn schemes(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.0.keys().copied()

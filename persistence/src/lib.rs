@@ -29,6 +29,10 @@
 //! |---|---|---|
 //! | `fjall:./data` | `fjall` (default) | an embedded database in a directory, for one process |
 //! | `memory:` | `memory` (default) | a new database in memory, gone when it is closed |
+//! | `postgres://user:password@host/database`, also `postgresql:` | `postgres` | a PostgreSQL server |
+//! | `sqlite:./data.db`, `sqlite::memory:` | `sqlite` | one SQLite file, for several processes |
+//!
+//! The feature `all` has them all.
 //!
 //! A driver of one's own needs no change here:
 //!
@@ -46,7 +50,8 @@ use persistence_core::connect::Registry;
 use std::sync::Arc;
 
 /// Every driver that this crate can be built with: its scheme, and the feature that adds it.
-const DRIVERS: &[(&str, &str)] = &[("fjall", "fjall"), ("memory", "memory")];
+const DRIVERS: &[(&str, &str)] =
+    &[("fjall", "fjall"), ("memory", "memory"), ("postgres", "postgres"), ("sqlite", "sqlite")];
 
 /// The schemes of the drivers that this crate was built with.
 #[must_use]
@@ -56,6 +61,10 @@ pub fn registry() -> Registry {
     let registry = registry.with(driver_fjall::connector());
     #[cfg(feature = "memory")]
     let registry = registry.with(driver_memory::connector());
+    #[cfg(feature = "postgres")]
+    let registry = registry.with(driver_postgres::connector()).with_alias("postgresql", "postgres");
+    #[cfg(feature = "sqlite")]
+    let registry = registry.with(driver_sqlite::connector());
     registry
 }
 
@@ -126,21 +135,22 @@ mod tests {
         );
         let other = unknown("redis", &nothing);
         assert!(
-            other.ends_with("features of the crate persistence add \"fjall\" (fjall:), \"memory\" (memory:)"),
+            other.contains("features of the crate persistence add \"fjall\" (fjall:), \"memory\" (memory:)"),
             "{other}"
         );
-        #[cfg(all(feature = "fjall", feature = "memory"))]
+        assert!(other.ends_with("(postgres:), \"sqlite\" (sqlite:)"), "{other}");
+        #[cfg(all(feature = "fjall", feature = "memory", feature = "postgres", feature = "sqlite"))]
         assert_eq!(
             unknown("redis", &registry()),
-            "unknown scheme redis:, this program knows fjall:, memory:"
+            "unknown scheme redis:, this program knows fjall:, memory:, postgres:, postgresql:, sqlite:"
         );
     }
 
     #[tokio::test]
     async fn connecting_elsewhere_fails_before_anything_is_opened() {
-        let e = connect("postgres://me:secret@host/db").await.err().unwrap();
+        let e = connect("redis://me:secret@host/db").await.err().unwrap();
         assert_eq!(e.kind(), ErrorKind::InvalidArgument);
-        assert!(e.to_string().contains("unknown scheme postgres:"), "{e}");
+        assert!(e.to_string().contains("unknown scheme redis:"), "{e}");
         assert!(!format!("{e:?}").contains("secret"));
         assert_eq!(connect("no url").await.err().unwrap().kind(), ErrorKind::InvalidArgument);
     }

@@ -13,9 +13,10 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_sample_is_verified_on_memory_and_fjall() {
+fn the_sample_is_verified_on_embedded_databases() {
     let place = Place::new();
-    for url in ["memory:", &place.url()] {
+    let sqlite = format!("sqlite:{}", place.path().join("db.sqlite").display());
+    for url in ["memory:", &place.url(), "sqlite::memory:", &sqlite] {
         let ran = persist(&["replay", &place.sample(), "--url", url, "--json"]).good();
         let report = ran.json();
         assert_eq!(report["ok"], true);
@@ -181,8 +182,16 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
     ] {
         assert_eq!(persist(args).code, Some(2), "{args:?}");
     }
-    let e = persist(&["caps", "--url", "postgres://me:secret@host/db"])
-        .failed(&["unknown scheme postgres:", "fjall:"]);
+    let e =
+        persist(&["caps", "--url", "redis://me:secret@host/db"]).failed(&["unknown scheme redis:", "fjall:"]);
     assert!(!e.err.contains("secret"));
     assert_eq!(e.err.lines().count(), 1);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_without_the_password() {
+    // Nothing listens on port 1.
+    let url = "postgresql://me:secret@127.0.0.1:1/db?acquire_timeout_ms=200";
+    let e = persist(&["caps", "--url", url]).failed(&["127.0.0.1:1"]);
+    assert!(!e.err.contains("secret"), "{}", e.err);
 }
