@@ -3,7 +3,7 @@
 //! The rows are the pinned rules, the operations of every store and of the driver contract, and the errors that their
 //! documentation names.
 
-use crate::{generic, nosql};
+use crate::{generic, nosql, sql};
 use persistence_core::ErrorKind;
 use persistence_core::layer::{Effect, Operations};
 use persistence_core::store::{
@@ -60,8 +60,11 @@ pub const RULES: &[Rule] = &[
     rule("P24", "Tokens carry a format version; checksums are verified"),
 ];
 
-/// The operations of the driver contract.
+/// The operations of the contract of NoSQL drivers.
 const ROW_METHODS: &[&str] = &["info", "schema", "get", "scan", "write", "partitions", "close"];
+
+/// What the contract of SQL drivers is about: most of its methods are part of every case.
+const SQL_TOPICS: &[&str] = &["schema", "value", "transaction", "error"];
 
 type Methods = &'static [(&'static str, Effect)];
 
@@ -167,9 +170,10 @@ pub fn writes(cell: &str) -> bool {
 
 fn covered() -> BTreeMap<&'static str, Vec<&'static str>> {
     let generic = generic::cases().into_iter().map(|c| (c.id, c.covers));
-    let driver = nosql::cases().into_iter().map(|c| (c.id, c.covers));
+    let rows = nosql::cases().into_iter().map(|c| (c.id, c.covers));
+    let sql = sql::cases().into_iter().map(|c| (c.id, c.covers));
     let mut covered: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (id, covers) in generic.chain(driver) {
+    for (id, covers) in generic.chain(rows).chain(sql) {
         for cell in covers {
             covered.entry(*cell).or_default().push(id);
         }
@@ -223,7 +227,8 @@ fn operations() -> Vec<String> {
     let stores = stores();
     let generic =
         stores.iter().flat_map(|(store, methods)| methods.iter().map(move |(m, _)| format!("{store}.{m}")));
-    generic.chain(ROW_METHODS.iter().map(|m| format!("row.{m}"))).collect()
+    let rows = ROW_METHODS.iter().map(|m| format!("row.{m}"));
+    generic.chain(rows).chain(SQL_TOPICS.iter().map(|t| format!("sql.{t}"))).collect()
 }
 
 #[cfg(test)]
@@ -278,6 +283,8 @@ mod tests {
         let ids: Vec<_> = generic::cases().iter().map(|c| c.id).collect();
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
         let ids: Vec<_> = nosql::cases().iter().map(|c| c.id).collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+        let ids: Vec<_> = sql::cases().iter().map(|c| c.id).collect();
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
     }
 }

@@ -176,6 +176,7 @@ impl Runner {
             waivers: self.harness.waivers().to_vec(),
             cases,
             problems,
+            skipped: None,
         }
     }
 

@@ -6,6 +6,8 @@
 //! | `PERSISTENCE_<NAME>_IMAGE` | another image, `name:tag` |
 //! | `PERSISTENCE_REQUIRE` | drivers, comma-separated, that must be tested: without a server their run fails |
 
+use crate::report::DriverReport;
+use crate::trials;
 use persistence_core::{Error, Outcome, Result};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode};
@@ -26,8 +28,16 @@ pub struct Server {
     args: &'static [&'static str],
     data: &'static str,
     running: OnceCell<String>,
-    container: Mutex<Option<ContainerAsync<GenericImage>>>,
+    /// With its name.
+    container: Mutex<Option<(String, ContainerAsync<GenericImage>)>>,
 }
+
+/// Drivers, comma-separated, that must be tested.
+const REQUIRE: &str = "PERSISTENCE_REQUIRE";
+
+/// Marks our containers with the process that started them, `host:pid`, so that those of killed runs can be told from those in
+/// use.
+pub const OWNER_LABEL: &str = "persistence-tests.owner";
 
 /// How long a server may take to be ready.
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -104,10 +114,13 @@ impl Server {
         if !self.data.is_empty() {
             request = request.with_mount(Mount::tmpfs_mount(self.data));
         }
+        let (host, pid) = (hostname(), std::process::id());
+        // Numbers of processes come again, and a container may have been kept.
+        let name = format!("persistence-{}-{pid}-{:04x}", self.name, fastrand::u16(..));
+        request = request.with_container_name(&name).with_label(OWNER_LABEL, format!("{host}:{pid}"));
         let container = request.start().await.map_err(failed)?;
         let port = container.get_host_port_ipv4(self.port).await.map_err(failed)?;
-        println!("{}: container {}", self.name, container.id());
-        *self.container.lock().unwrap_or_else(PoisonError::into_inner) = Some(container);
+        *self.container.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, container));
         Ok(("127.0.0.1".to_owned(), port))
     }
 
@@ -115,26 +128,42 @@ impl Server {
     /// container after a run that passed; one that failed is kept for a look, and its name printed.
     pub fn run(&self, suite: impl FnOnce() -> ExitCode) -> ExitCode {
         if self.variable("URL").is_none() && !docker_answers() {
-            let required = std::env::var("PERSISTENCE_REQUIRE").unwrap_or_default();
-            println!("{}: SKIPPED (no Docker, no URL)", self.name);
-            println!("test result: ok. 0 passed; 0 failed; 0 ignored");
-            let must = required.split(',').any(|r| r.trim() == self.name);
-            return if must { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return self.skipped("no Docker, no URL");
         }
         let code = suite();
         let container = self.container.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(container) = container {
-            let id = container.id().to_owned();
+        if let Some((name, container)) = container {
             // Not by its drop, which needs the runtime that has ended.
             std::mem::forget(container);
             if code == ExitCode::SUCCESS {
-                let _ = Command::new("docker").args(["rm", "-fv", &id]).output();
+                let _ = Command::new("docker").args(["rm", "-fv", &name]).output();
             } else {
-                println!("{}: the container {id} is kept; remove it with docker rm -fv", self.name);
+                println!("{}: the container {name} is kept; remove it with docker rm -fv {name}", self.name);
             }
         }
         code
     }
+
+    fn skipped(&self, reason: &str) -> ExitCode {
+        let required = std::env::var(REQUIRE).unwrap_or_default();
+        let required = required.split(',').any(|r| r.trim() == self.name);
+        println!("{}: SKIPPED ({reason})", self.name);
+        let mut report = DriverReport::skipped(self.name, reason);
+        if required {
+            report.problems.push(format!("it is required, and was skipped: {reason}"));
+        }
+        let told = trials::write_report(report);
+        // As a test program would say it: whoever adds up must not take this for a pass.
+        let (verdict, failed) = if required { ("FAILED", 1) } else { ("ok", 0) };
+        println!("test result: {verdict}. 0 passed; {failed} failed; 0 ignored");
+        if required || !told { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
+
+/// The name of this machine.
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }
 
 /// Whether a Docker daemon answers where testcontainers looks for it.

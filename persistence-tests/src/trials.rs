@@ -1,7 +1,7 @@
 //! The suite as a test binary: one named trial a case and driver.
 
 use crate::harness::Harness;
-use crate::report::{CaseReport, Report, Status};
+use crate::report::{CaseReport, DriverReport, Report, Status};
 use crate::runner::{PARALLEL, Runner};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::process::ExitCode;
@@ -44,13 +44,17 @@ pub fn main(harness: impl Harness) -> ExitCode {
         println!("problem: {}: {p}", report.driver);
     }
     let failed = !report.problems.is_empty();
-    if let Some(dir) = std::env::var_os(REPORT_DIR)
-        && let Err(e) = (Report { drivers: vec![report] }).write_to(dir.as_ref())
-    {
+    if !write_report(report) || failed { ExitCode::FAILURE } else { conclusion.exit_code() }
+}
+
+/// Writes the report where it is wanted; false if that fails.
+pub(crate) fn write_report(report: DriverReport) -> bool {
+    let Some(dir) = std::env::var_os(REPORT_DIR) else { return true };
+    let written = Report { drivers: vec![report] }.write_to(dir.as_ref());
+    if let Err(e) = &written {
         eprintln!("the report cannot be written: {e}");
-        return ExitCode::FAILURE;
     }
-    if failed { ExitCode::FAILURE } else { conclusion.exit_code() }
+    written.is_ok()
 }
 
 fn trial(runtime: Arc<Runtime>, runner: Arc<Runner>, suite: &'static str, id: &'static str) -> Trial {

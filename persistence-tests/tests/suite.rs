@@ -176,6 +176,22 @@ async fn a_run_without_cases_is_not_ok() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_skipped_driver_is_told_and_is_no_pass() {
+    let skipped = DriverReport::skipped("absent", "no Docker, no URL");
+    assert!(!skipped.is_ok() && !Report { drivers: vec![skipped.clone()] }.is_ok());
+    let ran = Runner::new(right()).run_all(Some("generic/shard::")).await;
+    let mut report = Report { drivers: vec![skipped, ran] };
+    assert!(report.is_ok(), "what ran was good");
+    let matrix = report.matrix(false);
+    assert!(matrix.contains("SKIPPED  absent: no Docker, no URL"), "{matrix}");
+    assert!(matrix.lines().any(|l| l.contains("absent") && l.contains("SKIPPED")), "{matrix}");
+    assert!(report.html().contains("SKIPPED: no Docker, no URL"));
+    assert!(report.junit().contains("<skipped"));
+    report.drivers[0].problems.push("it is required".to_owned());
+    assert!(!report.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_capability_is_ignored_with_its_reason() {
     let report = Runner::new(right()).run_all(Some("durability::reopen")).await;
     let ignored = Status::Ignored { reason: "needs durable".to_owned() };

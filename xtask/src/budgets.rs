@@ -17,12 +17,7 @@ struct Bucket {
 
 const BUCKETS: &[Bucket] = &[
     Bucket { package: "persistence-nosql", traits: &["RowStore"], methods: 8, driver: 900 },
-    Bucket {
-        package: "persistence-sql",
-        traits: &["Dialect", "SqlDriver", "SqlConnection"],
-        methods: 18,
-        driver: 700,
-    },
+    Bucket { package: "persistence-sql", traits: &["SqlDriver", "SqlConnection"], methods: 18, driver: 700 },
 ];
 
 /// The driver that people read first, and how long it may be.

@@ -17,12 +17,15 @@ const MUTANTS: &str = "mutants";
 /// Where a conformance test writes its report.
 pub(crate) const REPORT_DIR: &str = "PERSISTENCE_REPORT_DIR";
 
+/// Which drivers a conformance test may not skip, comma-separated.
+const REQUIRE: &str = "PERSISTENCE_REQUIRE";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only this driver; may be given several times [default: every driver]
     #[arg(long = "driver", value_name = "NAME")]
     drivers: Vec<String>,
-    /// Fail unless cases passed on this driver; may be given several times
+    /// Fail unless cases passed on this driver, or on every one with `all`; may be given several times
     #[arg(long = "require", value_name = "NAME")]
     required: Vec<String>,
     /// Only cases whose name (driver/suite/group::case) contains this
@@ -57,7 +60,8 @@ impl Format {
 pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
     let drivers = chosen(ws, &args.drivers)?;
     let mut problems = Vec::new();
-    for name in &args.required {
+    let required = required(ws, &args.required)?;
+    for name in &required {
         if !drivers.iter().any(|(d, _)| d == name) {
             problems.push(format!("the required driver {name} did not run"));
         }
@@ -71,16 +75,22 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
             let program = program.with_context(|| format!("{name} has no conformance program"))?;
             let mut run = Command::new(&program.executable);
             run.args(args.case.as_deref()).current_dir(package.dir()).env(REPORT_DIR, &dir);
+            require(&mut run, &required);
             let began = Instant::now();
             let Tested { counts, ok } = logged(&mut run, &log(&dir, name))?;
             let (seconds, Counts { passed, failed, ignored }) = (began.elapsed().as_secs_f64(), counts);
             let what = if args.nightly { format!("{name}, round {round}") } else { (*name).to_owned() };
-            echo(&format!("{what}: {passed} passed, {failed} failed, {ignored} ignored in {seconds:.1} s"));
+            echo(&match skipped(&dir, name) {
+                Some(reason) => format!("{what}: SKIPPED ({reason})"),
+                None => {
+                    format!("{what}: {passed} passed, {failed} failed, {ignored} ignored in {seconds:.1} s")
+                }
+            });
             all += counts;
             if !ok {
                 problems.push(format!("{what}: see {}", log(&dir, name).display()));
             }
-            if passed == 0 && args.required.iter().any(|r| r == name) {
+            if passed == 0 && required.iter().any(|r| r == name) {
                 problems.push(format!("no case passed on the required driver {name}"));
             }
         }
@@ -105,6 +115,43 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
     }
     echo(&format!("{} passed, {} failed, {} ignored", all.passed, all.failed, all.ignored));
     Ok(problems.is_empty() && all.failed == 0)
+}
+
+/// The names of drivers that must be tested; `all` stands for each that has the suite.
+pub(crate) fn required(ws: &Workspace, names: &[String]) -> Result<Vec<String>> {
+    let all = || ws.drivers().filter(|(_, p)| p.has_conformance()).map(|(d, _)| d.to_owned());
+    if names.iter().any(|n| n == "all") {
+        return Ok(all().collect());
+    }
+    if let Some(name) = names.iter().find(|n| !all().any(|d| d == **n)) {
+        bail!("there is no driver {name}; there are {}", all().collect::<Vec<_>>().join(", "));
+    }
+    Ok(names.to_vec())
+}
+
+/// Tells a test program which drivers it may not skip.
+pub(crate) fn require(test: &mut Command, names: &[String]) {
+    if !names.is_empty() {
+        test.env(REQUIRE, names.join(","));
+    }
+}
+
+/// A driver's report, as far as this program looks at it.
+#[derive(Deserialize)]
+pub(crate) struct Report<D> {
+    pub(crate) drivers: Vec<D>,
+}
+
+#[derive(Deserialize)]
+struct Ran {
+    skipped: Option<String>,
+}
+
+/// Why nothing ran on a driver, if so.
+fn skipped(dir: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(dir.join(format!("{name}.json"))).ok()?;
+    let report: Report<Ran> = serde_json::from_str(&text).ok()?;
+    report.drivers.into_iter().find_map(|d| d.skipped)
 }
 
 /// The drivers that were asked for, each with its crate.

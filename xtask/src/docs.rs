@@ -1,7 +1,7 @@
 //! The parts of the README that are generated: what each driver can do, as its own code declares it.
 
 use crate::command::{self, cargo};
-use crate::conformance::{REPORT_DIR, driver_reports, fresh_dir};
+use crate::conformance::{REPORT_DIR, Report, driver_reports, fresh_dir};
 use crate::workspace::{CONFORMANCE, Workspace};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
@@ -18,14 +18,11 @@ pub(crate) struct Args {
 }
 
 #[derive(Deserialize)]
-struct Report {
-    drivers: Vec<Driver>,
-}
-
-#[derive(Deserialize)]
 struct Driver {
     driver: String,
     capabilities: Vec<Capability>,
+    /// Why it did not run, and so declared nothing.
+    skipped: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +49,13 @@ pub(crate) fn check(ws: &Workspace) -> Result<()> {
 fn update(ws: &Workspace, check: bool) -> Result<()> {
     let path = ws.root.join("README.md");
     let old = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let new = replaced(&old, &table(&drivers(ws)?))?;
+    let drivers = drivers(ws)?;
+    if let Some(d) = drivers.iter().find(|d| d.skipped.is_some()) {
+        ensure!(check, "what {} declares is not known: it was skipped", d.driver);
+        println!("README.md is not checked: {} was skipped", d.driver);
+        return Ok(());
+    }
+    let new = replaced(&old, &table(&drivers))?;
     if old == new {
         println!("README.md is up to date");
         return Ok(());
@@ -72,7 +75,8 @@ fn drivers(ws: &Workspace) -> Result<Vec<Driver>> {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "json") {
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            let report: Report = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+            let report: Report<Driver> =
+                serde_json::from_str(&text).with_context(|| path.display().to_string())?;
             drivers.extend(report.drivers);
         }
     }
@@ -127,6 +131,7 @@ mod tests {
                 summary: "stays".to_owned(),
                 declared,
             }],
+            skipped: None,
         };
         let text = table(&[driver("a", true), driver("b", false)]);
         assert_eq!(

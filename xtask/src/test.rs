@@ -14,6 +14,9 @@ pub(crate) struct Args {
     /// First install what the tests need and a bare Debian machine lacks
     #[arg(long)]
     setup: bool,
+    /// Fail when this driver cannot be tested, or any with `all`; may be given several times
+    #[arg(long = "require", value_name = "NAME")]
+    required: Vec<String>,
     /// Take longer: a hundred crashes, and the conformance suite three times
     #[arg(long)]
     nightly: bool,
@@ -67,7 +70,7 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
     let began = Instant::now();
     let mut rows = Vec::new();
     if args.setup {
-        rows.push(phase(ws, args, "setup", &Check(|_| setup::run())));
+        rows.push(phase(ws, args, "setup", &Check(setup::run)));
     }
     for (name, work) in PHASES {
         let unbuilt = rows.iter().any(|r: &Row| r.name == BUILD && r.problem.is_some());
@@ -158,10 +161,13 @@ fn integration(ws: &Workspace, args: &Args) -> Result<Tested> {
 
 fn conformance_suite(ws: &Workspace, args: &Args) -> Result<Tested> {
     let mut all = Tested { counts: Counts::default(), ok: true };
+    let required = conformance::required(ws, &args.required)?;
     for _ in 0..if args.nightly { 3 } else { 1 } {
         let dir = conformance::fresh_dir(ws)?;
         let mut test = cargo_test(ws, &["--test", CONFORMANCE]);
-        let one = tests(test.env(conformance::REPORT_DIR, &dir))?;
+        test.env(conformance::REPORT_DIR, &dir);
+        conformance::require(&mut test, &required);
+        let one = tests(&mut test)?;
         all.counts += one.counts;
         all.ok &= one.ok;
     }

@@ -42,6 +42,7 @@ struct DriverCard<'a> {
     filtered: bool,
     faults: u64,
     problems: &'a [String],
+    skipped: Option<&'a str>,
     waivers: &'a [super::Waiver],
 }
 
@@ -166,7 +167,7 @@ impl Report {
 
     /// Name, summary, and whether each driver declares it.
     fn capabilities(&self) -> Vec<(&str, &str, Vec<bool>)> {
-        let Some(first) = self.drivers.first() else { return Vec::new() };
+        let Some(first) = self.drivers.iter().find(|d| d.skipped.is_none()) else { return Vec::new() };
         let has = |name: &str| {
             let declared = |d: &DriverReport| d.capabilities.iter().any(|c| c.name == name && c.declared);
             self.drivers.iter().map(declared).collect()
@@ -223,6 +224,7 @@ fn card(d: &DriverReport) -> DriverCard<'_> {
         filtered: d.filtered,
         faults: d.injected.total(),
         problems: &d.problems,
+        skipped: d.skipped.as_deref(),
         waivers: &d.waivers,
     }
 }

@@ -9,6 +9,11 @@ impl Report {
     pub fn junit(&self) -> String {
         let mut report = quick_junit::Report::new("conformance");
         for d in &self.drivers {
+            if let Some(reason) = &d.skipped {
+                let mut suite = TestSuite::new(d.driver.as_str());
+                suite.add_test_case(TestCase::new("the run as a whole", skipped(reason)));
+                report.add_test_suite(suite);
+            }
             for name in self.suites() {
                 let mut suite = TestSuite::new(format!("{}/{name}", d.driver));
                 for c in d.cases.iter().filter(|c| c.suite == name) {

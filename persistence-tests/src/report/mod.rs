@@ -124,9 +124,29 @@ pub struct DriverReport {
     pub cases: Vec<CaseReport>,
     /// What is wrong with the run as a whole.
     pub problems: Vec<String>,
+    /// Why nothing ran, if so. Never a pass.
+    #[serde(default)]
+    pub skipped: Option<String>,
 }
 
 impl DriverReport {
+    /// A run that did not take place, because the machine lacks what it needs.
+    pub fn skipped(driver: &str, reason: &str) -> Self {
+        DriverReport {
+            driver: driver.to_owned(),
+            location: String::new(),
+            capabilities: Vec::new(),
+            seed: 0,
+            seconds: 0.0,
+            filtered: false,
+            injected: Injected::default(),
+            waivers: Vec::new(),
+            cases: Vec::new(),
+            problems: Vec::new(),
+            skipped: Some(reason.to_owned()),
+        }
+    }
+
     /// Whether the driver keeps the contract, as far as this run asked: something ran, nothing failed.
     pub fn is_ok(&self) -> bool {
         let counts = Counts::of(self.cases.iter());
@@ -206,9 +226,11 @@ impl Report {
         serde_json::to_string_pretty(self).unwrap()
     }
 
-    /// Whether there is a driver, and every one keeps the contract.
+    /// Whether there is a driver, and every one that was not skipped keeps the contract.
     pub fn is_ok(&self) -> bool {
-        !self.drivers.is_empty() && self.drivers.iter().all(DriverReport::is_ok)
+        let mut ran =
+            self.drivers.iter().filter(|d| d.skipped.is_none() || !d.problems.is_empty()).peekable();
+        ran.peek().is_some() && ran.all(DriverReport::is_ok)
     }
 
     /// The cases that ran on no driver at all: what nobody has shown.
