@@ -29,6 +29,7 @@
 //! |---|---|---|
 //! | `fjall:./data` | `fjall` (default) | an embedded database in a directory, for one process |
 //! | `memory:` | `memory` (default) | a new database in memory, gone when it is closed |
+//! | `mysql://user:password@host/database` | `mysql` | a MySQL server |
 //! | `postgres://user:password@host/database`, also `postgresql:` | `postgres` | a PostgreSQL server |
 //! | `sqlite:./data.db`, `sqlite::memory:` | `sqlite` | one SQLite file, for several processes |
 //!
@@ -50,8 +51,13 @@ use persistence_core::connect::Registry;
 use std::sync::Arc;
 
 /// Every driver that this crate can be built with: its scheme, and the feature that adds it.
-const DRIVERS: &[(&str, &str)] =
-    &[("fjall", "fjall"), ("memory", "memory"), ("postgres", "postgres"), ("sqlite", "sqlite")];
+const DRIVERS: &[(&str, &str)] = &[
+    ("fjall", "fjall"),
+    ("memory", "memory"),
+    ("mysql", "mysql"),
+    ("postgres", "postgres"),
+    ("sqlite", "sqlite"),
+];
 
 /// The schemes of the drivers that this crate was built with.
 #[must_use]
@@ -61,6 +67,8 @@ pub fn registry() -> Registry {
     let registry = registry.with(driver_fjall::connector());
     #[cfg(feature = "memory")]
     let registry = registry.with(driver_memory::connector());
+    #[cfg(feature = "mysql")]
+    let registry = registry.with(driver_mysql::connector());
     #[cfg(feature = "postgres")]
     let registry = registry.with(driver_postgres::connector()).with_alias("postgresql", "postgres");
     #[cfg(feature = "sqlite")]
@@ -139,10 +147,10 @@ mod tests {
             "{other}"
         );
         assert!(other.ends_with("(postgres:), \"sqlite\" (sqlite:)"), "{other}");
-        #[cfg(all(feature = "fjall", feature = "memory", feature = "postgres", feature = "sqlite"))]
+        #[cfg(feature = "all")]
         assert_eq!(
             unknown("redis", &registry()),
-            "unknown scheme redis:, this program knows fjall:, memory:, postgres:, postgresql:, sqlite:"
+            "unknown scheme redis:, this program knows fjall:, memory:, mysql:, postgres:, postgresql:, sqlite:"
         );
     }
 
