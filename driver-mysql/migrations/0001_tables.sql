@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS shards (
     range_id    BIGINT NOT NULL,
     info        LONGBLOB NOT NULL,
     updated_at  BIGINT NOT NULL,
-    attempts    VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    attempts    VARBINARY(256) NOT NULL,
     PRIMARY KEY (shard_id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC;
 
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS executions (
     next_event_id   BIGINT NOT NULL,
     record          LONGBLOB NOT NULL,
     created_by      BINARY(16) NOT NULL,
-    attempts        VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    attempts        VARBINARY(256) NOT NULL,
     PRIMARY KEY (shard_id, namespace_id, workflow_id, run_id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC;
 
@@ -61,6 +61,7 @@ CREATE TABLE IF NOT EXISTS history_nodes (
     negated_transaction_id   BIGINT NOT NULL,
     event_count              BIGINT NOT NULL,
     previous_transaction_id  BIGINT NOT NULL,
+    in_state                 BIGINT NOT NULL DEFAULT 0,
     written_at               BIGINT NOT NULL,
     events                   LONGBLOB NOT NULL,
     PRIMARY KEY (shard_id, tree_id, branch_id, first_event_id, negated_transaction_id)
@@ -72,7 +73,6 @@ CREATE TABLE IF NOT EXISTS history_trees (
     branch_id   BINARY(16) NOT NULL,
     branch      LONGBLOB NOT NULL,
     created_at  BIGINT NOT NULL,
-    tail_end    BIGINT,
     PRIMARY KEY (shard_id, tree_id, branch_id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC;
 
@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS task_queues (
     info          LONGBLOB NOT NULL,
     expires_at    BIGINT,
     created_by    BINARY(16) NOT NULL,
-    attempts      VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    attempts      VARBINARY(256) NOT NULL,
     PRIMARY KEY (namespace_id, name, task_type),
     KEY task_queues_expiry (expires_at)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC;
@@ -108,7 +108,7 @@ CREATE TABLE IF NOT EXISTS queues (
     next_id     BIGINT NOT NULL,
     first_id    BIGINT NOT NULL,
     created_by  BINARY(16) NOT NULL,
-    attempts    VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    attempts    VARBINARY(256) NOT NULL,
     PRIMARY KEY (queue_type, name)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC;
 

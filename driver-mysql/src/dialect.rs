@@ -1,6 +1,6 @@
 //! MySQL's SQL.
 
-use persistence_sql::dialect::{Dialect, Placeholders, Upsert};
+use persistence_sql::dialect::{Dialect, Placeholders, Transitions, Upsert};
 
 pub(crate) static MYSQL: Dialect = Dialect {
     name: "mysql",
@@ -14,4 +14,5 @@ pub(crate) static MYSQL: Dialect = Dialect {
     max_parameters: 8_192,
     single_writer: false,
     tuple_ranges: false,
+    transitions: Transitions::Transaction,
 };

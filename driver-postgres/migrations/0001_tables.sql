@@ -3,7 +3,7 @@ CREATE TABLE shards (
     range_id    bigint NOT NULL,
     info        bytea NOT NULL,
     updated_at  bigint NOT NULL,
-    attempts    text COLLATE "C" NOT NULL
+    attempts    bytea NOT NULL
 );
 
 CREATE TABLE current_executions (
@@ -27,7 +27,7 @@ CREATE TABLE executions (
     next_event_id   bigint NOT NULL,
     record          bytea NOT NULL,
     created_by      uuid NOT NULL,
-    attempts        text COLLATE "C" NOT NULL,
+    attempts        bytea NOT NULL,
     PRIMARY KEY (shard_id, namespace_id, workflow_id, run_id)
 );
 
@@ -60,6 +60,7 @@ CREATE TABLE history_nodes (
     negated_transaction_id   bigint NOT NULL,
     event_count              bigint NOT NULL,
     previous_transaction_id  bigint NOT NULL,
+    in_state                 bigint NOT NULL DEFAULT 0,
     written_at               bigint NOT NULL,
     events                   bytea NOT NULL,
     PRIMARY KEY (shard_id, tree_id, branch_id, first_event_id, negated_transaction_id)
@@ -71,7 +72,6 @@ CREATE TABLE history_trees (
     branch_id   uuid NOT NULL,
     branch      bytea NOT NULL,
     created_at  bigint NOT NULL,
-    tail_end    bigint,
     PRIMARY KEY (shard_id, tree_id, branch_id)
 );
 
@@ -83,7 +83,7 @@ CREATE TABLE task_queues (
     info          bytea NOT NULL,
     expires_at    bigint,
     created_by    uuid NOT NULL,
-    attempts      text COLLATE "C" NOT NULL,
+    attempts      bytea NOT NULL,
     PRIMARY KEY (namespace_id, name, task_type)
 );
 
@@ -109,7 +109,7 @@ CREATE TABLE queues (
     next_id     bigint NOT NULL,
     first_id    bigint NOT NULL,
     created_by  uuid NOT NULL,
-    attempts    text COLLATE "C" NOT NULL,
+    attempts    bytea NOT NULL,
     PRIMARY KEY (queue_type, name)
 );
 

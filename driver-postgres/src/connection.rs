@@ -26,7 +26,26 @@ fn bind(query: Query<'static, Postgres, PgArguments>, arg: Value) -> Query<'stat
         Value::Null(Kind::Text) => query.bind(None::<String>),
         Value::Null(Kind::Bytes) => query.bind(None::<Vec<u8>>),
         Value::Null(Kind::Uuid) => query.bind(None::<Uuid>),
+        Value::List(kind, list) => bind_list(query, kind, list),
         _ => query.bind(None::<i64>),
+    }
+}
+
+fn bind_list(
+    query: Query<'static, Postgres, PgArguments>,
+    kind: Kind,
+    list: Vec<Value>,
+) -> Query<'static, Postgres, PgArguments> {
+    macro_rules! list {
+        ($kind:ident, $v:ident => $value:expr) => {
+            list.into_iter().map(|v| if let Value::$kind($v) = v { Some($value) } else { None }).collect()
+        };
+    }
+    match kind {
+        Kind::Int => query.bind::<Vec<Option<i64>>>(list!(Int, v => v)),
+        Kind::Text => query.bind::<Vec<Option<String>>>(list!(Text, v => v)),
+        Kind::Bytes => query.bind::<Vec<Option<Vec<u8>>>>(list!(Bytes, v => Vec::from(v))),
+        Kind::Uuid => query.bind::<Vec<Option<Uuid>>>(list!(Uuid, v => v)),
     }
 }
 

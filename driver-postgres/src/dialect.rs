@@ -1,6 +1,6 @@
 //! PostgreSQL's SQL.
 
-use persistence_sql::dialect::{Dialect, Placeholders, Upsert};
+use persistence_sql::dialect::{Dialect, Placeholders, Transitions, Upsert};
 
 pub(crate) static POSTGRES: Dialect = Dialect {
     name: "postgres",
@@ -12,4 +12,5 @@ pub(crate) static POSTGRES: Dialect = Dialect {
     max_parameters: 32_767,
     single_writer: false,
     tuple_ranges: true,
+    transitions: Transitions::Statement,
 };

@@ -3,7 +3,7 @@ CREATE TABLE shards (
     range_id    INTEGER NOT NULL,
     info        BLOB    NOT NULL,
     updated_at  INTEGER NOT NULL,
-    attempts    TEXT    NOT NULL
+    attempts    BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE current_executions (
@@ -27,7 +27,7 @@ CREATE TABLE executions (
     next_event_id   INTEGER NOT NULL,
     record          BLOB    NOT NULL,
     created_by      BLOB    NOT NULL,
-    attempts        TEXT    NOT NULL,
+    attempts        BLOB    NOT NULL,
     PRIMARY KEY (shard_id, namespace_id, workflow_id, run_id)
 ) STRICT;
 
@@ -61,6 +61,7 @@ CREATE TABLE history_nodes (
     negated_transaction_id   INTEGER NOT NULL,
     event_count              INTEGER NOT NULL,
     previous_transaction_id  INTEGER NOT NULL,
+    in_state                 INTEGER NOT NULL DEFAULT 0,
     written_at               INTEGER NOT NULL,
     events                   BLOB    NOT NULL,
     PRIMARY KEY (shard_id, tree_id, branch_id, first_event_id, negated_transaction_id)
@@ -72,7 +73,6 @@ CREATE TABLE history_trees (
     branch_id   BLOB    NOT NULL,
     branch      BLOB    NOT NULL,
     created_at  INTEGER NOT NULL,
-    tail_end    INTEGER,
     PRIMARY KEY (shard_id, tree_id, branch_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -84,7 +84,7 @@ CREATE TABLE task_queues (
     info          BLOB    NOT NULL,
     expires_at    INTEGER,
     created_by    BLOB    NOT NULL,
-    attempts      TEXT    NOT NULL,
+    attempts      BLOB    NOT NULL,
     PRIMARY KEY (namespace_id, name, task_type)
 ) STRICT, WITHOUT ROWID;
 
@@ -110,7 +110,7 @@ CREATE TABLE queues (
     next_id     INTEGER NOT NULL,
     first_id    INTEGER NOT NULL,
     created_by  BLOB    NOT NULL,
-    attempts    TEXT    NOT NULL,
+    attempts    BLOB    NOT NULL,
     PRIMARY KEY (queue_type, name)
 ) STRICT, WITHOUT ROWID;
 

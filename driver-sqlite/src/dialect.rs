@@ -1,6 +1,6 @@
 //! SQLite's SQL.
 
-use persistence_sql::dialect::{Dialect, Placeholders, Upsert};
+use persistence_sql::dialect::{Dialect, Placeholders, Transitions, Upsert};
 
 pub(crate) static SQLITE: Dialect = Dialect {
     name: "sqlite",
@@ -13,4 +13,5 @@ pub(crate) static SQLITE: Dialect = Dialect {
     max_parameters: 32_766,
     single_writer: true,
     tuple_ranges: true,
+    transitions: Transitions::Transaction,
 };

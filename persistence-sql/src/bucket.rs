@@ -138,6 +138,22 @@ pub(crate) struct Tried {
     pub unknown: bool,
 }
 
+impl Tried {
+    /// What is known of the earlier tries.
+    pub(crate) fn outcome(self) -> Outcome {
+        if self.unknown { Outcome::MaybeApplied } else { Outcome::NotApplied }
+    }
+}
+
+/// What surrounds work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Around {
+    /// A transaction.
+    Transaction,
+    /// Nothing: it is a single statement, which is a transaction of its own.
+    Nothing,
+}
+
 /// The work of a transaction: may be run more than once, each time from the beginning.
 pub(crate) type Work<T> = Arc<dyn for<'t> Fn(&'t mut Tx, Tried) -> BoxFuture<'t, Result<T>> + Send + Sync>;
 
@@ -153,11 +169,31 @@ impl Bucket {
     /// Runs work in a transaction until its outcome is known. It is run again after a conflict, because nothing was applied,
     /// and after a lost answer, because only running it again tells.
     pub(crate) async fn write<T: Send + 'static>(&self, cx: &Context, work: Work<T>) -> Result<T> {
+        self.pursue(cx, Tried::default(), Around::Transaction, work).await
+    }
+
+    /// The same for work that is a single statement. `tried` is what is known of tries before this call.
+    pub(crate) async fn write_at_once<T: Send + 'static>(
+        &self,
+        cx: &Context,
+        tried: Tried,
+        work: Work<T>,
+    ) -> Result<T> {
+        self.pursue(cx, tried, Around::Nothing, work).await
+    }
+
+    async fn pursue<T: Send + 'static>(
+        &self,
+        cx: &Context,
+        mut tried: Tried,
+        around: Around,
+        work: Work<T>,
+    ) -> Result<T> {
         let until = cx.deadline().unwrap_or_else(|| Instant::now() + RESOLVE_LIMIT);
-        let (mut tried, mut pause, mut doubt) = (Tried::default(), FIRST_PAUSE, None);
+        let (mut pause, mut doubt) = (FIRST_PAUSE, None);
         loop {
             let sent = Sent::default();
-            let once = self.write_once(cx, &work, tried, &sent);
+            let once = self.write_once(cx, &work, tried, around, &sent);
             let result = match cx.deadline() {
                 Some(_) if cx.is_expired() => Ok(Err(not_begun())),
                 Some(deadline) => tokio::time::timeout_at(deadline.into(), once).await,
@@ -182,7 +218,8 @@ impl Bucket {
             let again = error.is_retryable() && (tried.unknown || crate::reject::class(&error).is_some());
             let left = until.saturating_duration_since(Instant::now());
             if !again || left.is_zero() {
-                return Err(doubt.unwrap_or(error));
+                let error = doubt.unwrap_or(error);
+                return Err(if tried.unknown { error.with_outcome(Outcome::MaybeApplied) } else { error });
             }
             tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -194,12 +231,17 @@ impl Bucket {
         cx: &Context,
         work: &Work<T>,
         tried: Tried,
+        around: Around,
         sent: &Sent,
     ) -> Result<T> {
         if let Some(writer) = &self.writer {
             return Job::submit(writer, cx, Arc::clone(work), tried, sent.clone()).await;
         }
         let mut tx = self.connection(cx).await?;
+        if around == Around::Nothing {
+            sent.send();
+            return work(&mut tx, tried).await;
+        }
         tx.conn.begin(true).await?;
         match work(&mut tx, tried).await {
             Ok(done) => {

@@ -23,6 +23,17 @@ pub enum Upsert {
     OnDuplicateKey,
 }
 
+/// How a transition is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transitions {
+    /// In a transaction of several statements: look, judge, write.
+    Transaction,
+    /// In one statement that locks, judges and writes: needs `RETURNING`-less writes in `WITH`, `unnest` and lateral locks, as
+    /// PostgreSQL has them.
+    Statement,
+}
+
 /// One database's SQL.
 #[derive(Clone, Debug)]
 pub struct Dialect {
@@ -44,6 +55,8 @@ pub struct Dialect {
     pub single_writer: bool,
     /// Row comparisons, `(a, b) > (?, ?)`, are ranges of an index. Where they are not, `a > ? OR (a = ? AND b > ?)` is.
     pub tuple_ranges: bool,
+    /// How a transition is applied.
+    pub transitions: Transitions,
 }
 
 impl Dialect {
@@ -136,6 +149,7 @@ mod tests {
         max_parameters: 65_535,
         single_writer: false,
         tuple_ranges: true,
+        transitions: Transitions::Transaction,
     };
 
     #[test]

@@ -70,6 +70,16 @@ pub trait SqlConnection: Send {
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>>;
 
+    /// Runs one statement that is a transaction of its own, and gives its rows: where a database can do a transition at once.
+    /// `table` is one that it writes to. A transport failure is `MaybeApplied`. Never called within a transaction.
+    async fn call(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>>;
+
     /// Begins a transaction: one that will write if `write`, else one that sees a single snapshot.
     async fn begin(&mut self, write: bool) -> Result<()>;
 

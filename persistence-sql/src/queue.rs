@@ -27,7 +27,7 @@ const LIST: &str = "\
      ORDER BY name
      LIMIT ?";
 
-const COLUMNS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Uuid, Kind::Text];
+const COLUMNS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Uuid, Kind::Bytes];
 
 const SELECT_MESSAGES: &str = "\
     SELECT id, payload
@@ -56,7 +56,7 @@ struct Stored {
     next_id: i64,
     first_id: i64,
     created_by: Uuid,
-    attempts: String,
+    attempts: Vec<u8>,
 }
 
 fn key(k: &QueueKey) -> Vec<Value> {
@@ -77,7 +77,7 @@ fn read(row: &mut SqlRow) -> Result<Stored> {
         next_id: row.int()?,
         first_id: row.int()?,
         created_by: row.uuid()?,
-        attempts: row.text()?,
+        attempts: row.bytes()?.into(),
     })
 }
 
@@ -90,7 +90,7 @@ async fn load(tx: &mut Tx, k: &QueueKey, lock: &str) -> Result<Stored> {
 
 async fn store(tx: &mut Tx, k: &QueueKey, q: Stored, replace: bool) -> Result<()> {
     let mut row = key(k);
-    row.extend([q.next_id.into(), q.first_id.into(), q.created_by.into(), Value::Text(q.attempts)]);
+    row.extend([q.next_id.into(), q.first_id.into(), q.created_by.into(), q.attempts.into()]);
     tx.put(&QUEUES, vec![row], replace).await
 }
 
@@ -142,7 +142,7 @@ impl Bucket {
                     next_id: 0,
                     first_id: 0,
                     created_by: req.attempt.0,
-                    attempts: String::new(),
+                    attempts: Vec::new(),
                 };
                 store(tx, &req.key, queue, false).await
             })

@@ -8,8 +8,9 @@ use crate::core::validate;
 use crate::core::{Context, Detail, Error, Outcome, RangeId, Result, ShardId, Timestamp};
 use crate::tables::SHARDS;
 use crate::tx::Tx;
-use crate::value::{Kind, SqlRow, Value};
+use crate::value::{Kind, SqlRow};
 use async_trait::async_trait;
+use bytes::Bytes;
 use std::sync::Arc;
 
 const COLUMNS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Int];
@@ -45,10 +46,10 @@ fn read(shard_id: ShardId, row: &mut SqlRow) -> Result<Shard> {
 }
 
 /// The stored range id and attempts, locked as `lock` says.
-async fn range_of(tx: &mut Tx, shard_id: ShardId, lock: &str) -> Result<Option<(RangeId, String)>> {
+async fn range_of(tx: &mut Tx, shard_id: ShardId, lock: &str) -> Result<Option<(RangeId, Bytes)>> {
     let sql = format!("{SELECT_RANGE}{lock}");
-    let rows = tx.query("shards", &sql, vec![shard_id.0.into()], &[Kind::Int, Kind::Text]).await?;
-    rows.into_iter().next().map(|mut r| Ok((r.int()?, r.text()?))).transpose()
+    let rows = tx.query("shards", &sql, vec![shard_id.0.into()], &[Kind::Int, Kind::Bytes]).await?;
+    rows.into_iter().next().map(|mut r| Ok((r.int()?, r.bytes()?))).transpose()
 }
 
 /// The stored range id, so locked that nobody changes it before the transaction ends.
@@ -85,7 +86,7 @@ impl Bucket {
                         req.initial_range_id.into(),
                         encode(&req.initial_info).into(),
                         now.0.into(),
-                        "".into(),
+                        Vec::new().into(),
                     ];
                     tx.put(&SHARDS, vec![row], false).await?;
                     Ok(Shard {
@@ -122,13 +123,15 @@ impl Bucket {
                         let doubt = tried.unknown && (!moves || is_forgotten(&attempts, req.range_id));
                         return Err(if doubt { error.with_outcome(Outcome::MaybeApplied) } else { error });
                     }
-                    let attempts =
-                        if moves { remember(&attempts, req.range_id, req.attempt, 0) } else { attempts };
+                    let attempts = match moves {
+                        true => remember(&attempts, req.range_id, req.attempt, 0),
+                        false => attempts.into(),
+                    };
                     let args = vec![
                         req.range_id.into(),
                         encode(&req.info).into(),
                         now.0.into(),
-                        Value::Text(attempts),
+                        attempts.into(),
                         req.shard_id.0.into(),
                     ];
                     tx.execute(UPDATE, args).await.map(drop)

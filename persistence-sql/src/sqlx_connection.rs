@@ -56,6 +56,29 @@ macro_rules! sqlx_connection {
                 done.map(|d| d.rows_affected()).map_err(|e| $classify(operation, &self.location, e))
             }
 
+            async fn rows(
+                &mut self,
+                operation: &'static str,
+                table: &'static str,
+                sql: &str,
+                args: Vec<$crate::value::Value>,
+                columns: &[$crate::value::Kind],
+            ) -> $crate::core::Result<Vec<$crate::value::SqlRow>> {
+                let query = Self::prepare(sql, args);
+                self.clean = false;
+                let rows = query.fetch_all(&mut **self.inner()?).await;
+                self.clean = true;
+                let rows = rows.map_err(|e| $classify(operation, &self.location, e))?;
+                let values = |row: &$row| -> Result<Vec<_>, sqlx::Error> {
+                    columns.iter().enumerate().map(|(i, kind)| $read(row, i, *kind)).collect()
+                };
+                let rows: Result<Vec<_>, _> = rows.iter().map(values).collect();
+                let rows = rows.map_err(|e| {
+                    $crate::core::Error::corrupted(table, "a column has another type").with_source(e)
+                })?;
+                Ok(rows.into_iter().map(|row| $crate::value::SqlRow::new(table, row)).collect())
+            }
+
             /// A statement without parameters and results, not prepared.
             async fn simple(
                 &mut self,
@@ -86,19 +109,17 @@ macro_rules! sqlx_connection {
                 args: Vec<$crate::value::Value>,
                 columns: &[$crate::value::Kind],
             ) -> $crate::core::Result<Vec<$crate::value::SqlRow>> {
-                let query = Self::prepare(sql, args);
-                self.clean = false;
-                let rows = query.fetch_all(&mut **self.inner()?).await;
-                self.clean = true;
-                let rows = rows.map_err(|e| $classify("query", &self.location, e))?;
-                let values = |row: &$row| -> Result<Vec<_>, sqlx::Error> {
-                    columns.iter().enumerate().map(|(i, kind)| $read(row, i, *kind)).collect()
-                };
-                let rows: Result<Vec<_>, _> = rows.iter().map(values).collect();
-                let rows = rows.map_err(|e| {
-                    $crate::core::Error::corrupted(table, "a column has another type").with_source(e)
-                })?;
-                Ok(rows.into_iter().map(|row| $crate::value::SqlRow::new(table, row)).collect())
+                self.rows("query", table, sql, args, columns).await
+            }
+
+            async fn call(
+                &mut self,
+                table: &'static str,
+                sql: &str,
+                args: Vec<$crate::value::Value>,
+                columns: &[$crate::value::Kind],
+            ) -> $crate::core::Result<Vec<$crate::value::SqlRow>> {
+                self.rows("call", table, sql, args, columns).await
             }
 
             async fn begin(&mut self, write: bool) -> $crate::core::Result<()> {

@@ -31,18 +31,23 @@ pub(crate) const HISTORY_TASKS: TableDef = TableDef {
     rest: &["payload"],
 };
 
-/// Transaction ids are stored negated, so that larger ones come first.
+/// Transaction ids are stored negated, so that larger ones come first. `in_state` is 1 where a transition wrote the node: the
+/// last of those is where the state says that the branch ends.
 pub(crate) const NODES: TableDef = TableDef {
     name: "history_nodes",
     key: &["shard_id", "tree_id", "branch_id", "first_event_id", "negated_transaction_id"],
-    rest: &["event_count", "previous_transaction_id", "written_at", "events"],
+    rest: &["event_count", "previous_transaction_id", "in_state", "written_at", "events"],
 };
 
-/// One row a branch; its tail is where the state says that it ends.
+/// The same without `in_state`, which a raw append leaves as it is.
+pub(crate) const APPENDED_NODES: TableDef =
+    TableDef { rest: &["event_count", "previous_transaction_id", "written_at", "events"], ..NODES };
+
+/// One row a branch.
 pub(crate) const TREES: TableDef = TableDef {
     name: "history_trees",
     key: &["shard_id", "tree_id", "branch_id"],
-    rest: &["branch", "created_at", "tail_end"],
+    rest: &["branch", "created_at"],
 };
 
 pub(crate) const TASK_QUEUES: TableDef = TableDef {

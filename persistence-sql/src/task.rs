@@ -22,7 +22,7 @@ use uuid::Uuid;
 struct Stored {
     queue: TaskQueue,
     created_by: Uuid,
-    attempts: String,
+    attempts: Vec<u8>,
 }
 
 fn key(k: &TaskQueueKey) -> Vec<Value> {
@@ -67,7 +67,7 @@ fn read(row: &mut SqlRow) -> Result<Stored> {
         expires_at: row.opt_int()?.map(Timestamp),
     };
     queue.info.verify("task queue")?;
-    Ok(Stored { queue, created_by: row.uuid()?, attempts: row.text()? })
+    Ok(Stored { queue, created_by: row.uuid()?, attempts: row.bytes()?.into() })
 }
 
 /// The stored queue, expired or not, locked as `lock` says.
@@ -76,14 +76,14 @@ async fn load(tx: &mut Tx, k: &TaskQueueKey, lock: &str) -> Result<Option<Stored
     rows.into_iter().next().map(|mut r| read(&mut r)).transpose()
 }
 
-async fn store(tx: &mut Tx, q: &TaskQueue, created_by: Uuid, attempts: String, replace: bool) -> Result<()> {
+async fn store(tx: &mut Tx, q: &TaskQueue, created_by: Uuid, attempts: Vec<u8>, replace: bool) -> Result<()> {
     let mut row = key(&q.key);
     row.extend([
         q.range_id.into(),
         encode(&q.info).into(),
         expiry(q.expires_at),
         created_by.into(),
-        Value::Text(attempts),
+        attempts.into(),
     ]);
     tx.put(&TASK_QUEUES, vec![row], replace).await
 }
@@ -178,7 +178,7 @@ impl Bucket {
                     expires_at: req.expires_at,
                 };
                 // An expired queue does not exist; the new one takes its place.
-                store(tx, &queue, req.attempt.0, String::new(), stored.is_some()).await
+                store(tx, &queue, req.attempt.0, Vec::new(), stored.is_some()).await
             })
         });
         self.write(cx, work).await

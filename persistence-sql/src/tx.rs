@@ -33,6 +33,17 @@ impl Tx {
         self.conn.query(table, &sql, args, columns).await
     }
 
+    /// Runs a statement that is a transaction of its own, written as the database wants it.
+    pub(crate) async fn call(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        self.conn.call(table, sql, args, columns).await
+    }
+
     /// Inserts rows, each the table's key columns and then the rest; replaces those that are there if `replace`.
     pub(crate) async fn put(&mut self, table: &TableDef, rows: Vec<Vec<Value>>, replace: bool) -> Result<()> {
         let width = table.key.len() + table.rest.len();

@@ -31,6 +31,8 @@ pub enum Value {
     Bytes(Bytes),
     /// A UUID.
     Uuid(Uuid),
+    /// A list of values of one kind, none of them NULL: for databases that bind arrays.
+    List(Kind, Vec<Value>),
 }
 
 impl From<i64> for Value {
@@ -57,6 +59,12 @@ impl From<Bytes> for Value {
     }
 }
 
+impl From<Vec<u8>> for Value {
+    fn from(v: Vec<u8>) -> Self {
+        Value::Bytes(v.into())
+    }
+}
+
 impl From<Uuid> for Value {
     fn from(v: Uuid) -> Self {
         Value::Uuid(v)
@@ -70,6 +78,15 @@ impl Value {
     }
 }
 
+/// The columns of rows, each as a list.
+pub(crate) fn columns(kinds: &[Kind], rows: Vec<Vec<Value>>) -> Vec<Value> {
+    let mut columns: Vec<Vec<Value>> = kinds.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    for row in rows {
+        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+    }
+    kinds.iter().zip(columns).map(|(kind, column)| Value::List(*kind, column)).collect()
+}
+
 /// A row that was read, taken column by column from the left.
 #[derive(Debug)]
 pub struct SqlRow {
@@ -81,6 +98,11 @@ impl SqlRow {
     /// A row of these values; `table` names it should it be damaged.
     pub fn new(table: &'static str, columns: Vec<Value>) -> Self {
         SqlRow { table, columns: columns.into_iter() }
+    }
+
+    /// Passes over columns.
+    pub fn skip(&mut self, columns: usize) {
+        self.columns.by_ref().take(columns).for_each(drop);
     }
 
     fn damaged(&self) -> Error {

@@ -2,6 +2,7 @@
 
 use crate::faults::{Fault, Faults, Held, UnderWay};
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use persistence_core::{Context, Error, Outcome, Result};
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
@@ -11,6 +12,12 @@ use std::time::Duration;
 
 /// A connection that is never cut is cut after this long.
 const FOR_EVER: Duration = Duration::from_secs(3600);
+
+/// How long a randomly late call waits for another to be around.
+const LATE: Duration = Duration::from_millis(15);
+
+/// Where late calls are kept.
+const CALLS: &[u8] = b"calls";
 
 /// How long after its deadline a caller has certainly given up.
 const GRACE: Duration = Duration::from_millis(5);
@@ -43,9 +50,9 @@ impl SqlDriver for FaultySql {
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
         let inner = self.inner.acquire(cx).await?;
-        let (faults, single_writer) = (self.faults.clone(), self.dialect().single_writer);
+        let (driver, faults) = (self.inner.clone(), self.faults.clone());
         let (in_transaction, written, served) = (None, Vec::new(), vec![cx.clone()]);
-        Ok(Box::new(FaultyConnection { inner, faults, in_transaction, single_writer, written, served }))
+        Ok(Box::new(FaultyConnection { driver, inner, faults, in_transaction, written, served }))
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
@@ -58,10 +65,10 @@ impl SqlDriver for FaultySql {
 }
 
 struct FaultyConnection {
+    driver: Arc<dyn SqlDriver>,
     inner: Box<dyn SqlConnection>,
     faults: Arc<Faults>,
     in_transaction: Option<UnderWay>,
-    single_writer: bool,
     /// What the transaction has looked at or written to, by the names that scripts use.
     written: Vec<&'static str>,
     /// Whose calls it serves: one, except in the transactions of a single writer.
@@ -100,7 +107,67 @@ async fn cut(what: &'static str, served: &[Context], after: Option<Duration>) ->
     }
 }
 
+/// A statement that is a transaction of its own.
+struct Call {
+    table: &'static str,
+    sql: String,
+    args: Vec<Value>,
+    columns: Vec<Kind>,
+}
+
+impl Call {
+    async fn send(self, conn: &mut dyn SqlConnection) -> Result<Vec<SqlRow>> {
+        conn.call(self.table, &self.sql, self.args, &self.columns).await
+    }
+}
+
 impl FaultyConnection {
+    fn single_writer(&self) -> bool {
+        self.driver.dialect().single_writer
+    }
+
+    /// Keeps a call for later, when it goes to the server on another connection.
+    fn hold(&self, call: Call) {
+        let driver = self.driver.clone();
+        let deliver = Box::new(move || -> BoxFuture<'static, bool> {
+            Box::pin(async move {
+                // The network does not know the caller's deadline.
+                let Ok(mut conn) = driver.acquire(&Context::new()).await else { return false };
+                call.send(&mut *conn).await.is_ok_and(|refused| refused.is_empty())
+            })
+        });
+        let auto = self.faults.is_random();
+        self.faults.hold(Held { partitions: vec![CALLS.to_vec()], auto, deliver });
+        if auto {
+            let faults = self.faults.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(LATE).await;
+                faults.deliver(faults.take_held(&[CALLS.to_vec()])).await;
+            });
+        }
+    }
+
+    async fn fail_call(&mut self, call: Call, fault: Option<Fault>) -> Result<Vec<SqlRow>> {
+        let unavailable = |what: &str| Error::unavailable("call", format!("injected: {what}"));
+        match fault {
+            None => call.send(&mut *self.inner).await,
+            Some(Fault::Before(outcome)) => Err(unavailable("nothing was sent").with_outcome(outcome)),
+            Some(Fault::After) => {
+                call.send(&mut *self.inner).await?;
+                Err(unavailable("the answer was lost"))
+            }
+            Some(Fault::Late) => {
+                self.hold(call);
+                Err(unavailable("the request is still on its way"))
+            }
+            Some(Fault::Stall) => {
+                self.faults.stall().await;
+                Err(unavailable("the connection was cut"))
+            }
+            Some(Fault::Cut(after)) => Err(cut("call", &self.served, after).await),
+        }
+    }
+
     async fn give_up(&mut self) -> Result<()> {
         let done = self.inner.rollback().await;
         self.in_transaction = None;
@@ -140,9 +207,31 @@ impl SqlConnection for FaultyConnection {
         self.inner.query(table, sql, args, columns).await
     }
 
+    async fn call(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let caller = self.served.last().and_then(Context::caller);
+        if self.faults.bars(caller) {
+            return Err(Error::unavailable("call", "injected: no connection"));
+        }
+        let _under_way = self.faults.begun();
+        let call = Call { table, sql: sql.to_owned(), args, columns: columns.to_vec() };
+        let late = self.faults.take_held(&[CALLS.to_vec()]);
+        let (before, after) = if self.faults.coin() { (late, Vec::new()) } else { (Vec::new(), late) };
+        self.faults.deliver(before).await;
+        let fault = self.faults.on_write(caller.as_slice(), &["shard", part(table)]);
+        let done = self.fail_call(call, fault).await;
+        self.faults.deliver(after).await;
+        done
+    }
+
     async fn begin(&mut self, write: bool) -> Result<()> {
         self.written.clear();
-        if self.single_writer {
+        if self.single_writer() {
             self.served.clear();
         }
         // A refusal needs no commit, so it is here that a caller is kept from its answer.
@@ -178,14 +267,13 @@ impl SqlConnection for FaultyConnection {
             }
             Some(Fault::Late) => {
                 self.give_up().await?;
-                let deliver =
-                    Box::new(|| Box::pin(async { false }) as futures_util::future::BoxFuture<'_, bool>);
+                let deliver = Box::new(|| -> BoxFuture<'static, bool> { Box::pin(async { false }) });
                 self.faults.hold(Held { partitions: Vec::new(), auto: false, deliver });
                 Err(Error::unavailable("commit", "injected: the request is still on its way"))
             }
             Some(Fault::Stall) => {
                 self.give_up().await?;
-                if !self.single_writer {
+                if !self.single_writer() {
                     self.faults.stall().await;
                 }
                 Err(Error::unavailable("commit", "injected: the connection was cut"))

@@ -1,9 +1,12 @@
 //! Executions: transitions, reads and history tasks.
 
 mod apply;
+mod found;
 mod read;
 mod rows;
+mod statement;
 mod tasks;
+mod transact;
 
 use crate::bucket::Sql;
 use crate::core::store::*;

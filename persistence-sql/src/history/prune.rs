@@ -9,7 +9,16 @@ use crate::core::{Context, RangeId, Result, ShardId, Timestamp};
 use crate::shard::hold;
 use crate::tables::TREES;
 use crate::tx::Tx;
+use crate::value::Kind;
 use std::sync::Arc;
+
+/// Where the state says that a branch ends: after what its last transition wrote.
+const TAIL: &str = "\
+    SELECT first_event_id + event_count
+      FROM history_nodes
+     WHERE shard_id = ? AND tree_id = ? AND branch_id = ? AND in_state = 1
+     ORDER BY negated_transaction_id
+     LIMIT 1";
 
 const DELETE_BEYOND: &str = "\
     DELETE FROM history_nodes
@@ -89,18 +98,18 @@ impl Bucket {
                 let branch = branch.clone();
                 Box::pin(async move {
                     let tree = locked(tx, shard_id, branch.tree_id).await?;
-                    let tail = tree.iter().find(|b| b.branch.branch_id == branch.branch_id);
-                    let Some(end) = tail.and_then(|b| b.tail_end) else { return Ok(0) };
+                    let key = || vec![shard_id.0.into(), branch.tree_id.0.into(), branch.branch_id.0.into()];
+                    let tail = tx.query("history_nodes", TAIL, key(), &[Kind::Int]).await?.pop();
+                    let Some(mut tail) = tail else { return Ok(0) };
+                    let end = tail.int()?;
                     // What a fork shares, it needs, wherever the tail is.
                     let ancestors = tree.iter().flat_map(|b| &b.branch.ancestors);
                     let shared = ancestors.filter(|a| a.branch_id == branch.branch_id).map(|a| a.end).max();
-                    let args = vec![
-                        shard_id.0.into(),
-                        branch.tree_id.0.into(),
-                        branch.branch_id.0.into(),
+                    let mut args = key();
+                    args.extend([
                         end.max(branch.begin()).max(shared.unwrap_or(0)).into(),
                         older_than.0.into(),
-                    ];
+                    ]);
                     tx.execute(DELETE_BEYOND, args).await
                 })
             }),

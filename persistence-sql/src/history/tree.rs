@@ -1,5 +1,6 @@
 //! A tree's branches: listing and forking.
 
+use super::rows;
 use crate::bucket::{self, Bucket, work};
 use crate::core::codec::decode;
 use crate::core::history::Branch;
@@ -14,38 +15,37 @@ use crate::value::{Kind, SqlRow, Value};
 use std::sync::Arc;
 
 const OF_TREE: &str = "\
-    SELECT shard_id, branch, created_at, tail_end
+    SELECT shard_id, branch, created_at
       FROM history_trees
      WHERE shard_id = ? AND tree_id = ?
      ORDER BY branch_id";
 
 const ALL: &str = "\
-    SELECT shard_id, branch, created_at, tail_end
+    SELECT shard_id, branch, created_at
       FROM history_trees
      ORDER BY shard_id, tree_id, branch_id
      LIMIT ?";
 
 const ALL_AFTER: &str = "\
-    SELECT shard_id, branch, created_at, tail_end
+    SELECT shard_id, branch, created_at
       FROM history_trees
      WHERE (shard_id, tree_id, branch_id) > (?, ?, ?)
      ORDER BY shard_id, tree_id, branch_id
      LIMIT ?";
 
-const COLUMNS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Int, Kind::Int];
+const COLUMNS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Int];
 
 /// A branch as stored.
 pub(crate) struct Stored {
     pub branch: Branch,
     pub listed: HistoryBranch,
-    pub tail_end: Option<i64>,
 }
 
 fn read(row: &mut SqlRow) -> Result<Stored> {
     let shard_id = ShardId(i32::try_from(row.int()?).unwrap_or(0));
     let (branch, owner): (Branch, RunKey) = decode("history branch", &row.bytes()?)?;
     let listed = HistoryBranch { shard_id, branch: branch.token(), owner, created_at: Timestamp(row.int()?) };
-    Ok(Stored { branch, listed, tail_end: row.opt_int()? })
+    Ok(Stored { branch, listed })
 }
 
 /// The branches of a tree, locked: whoever else changes the set waits.
@@ -103,7 +103,7 @@ impl Bucket {
                     if !tree.iter().any(|b| b.branch.branch_id == base.branch_id) {
                         return Err(Error::not_found("history branch", base.branch_id.to_string()));
                     }
-                    let row = super::rows::branch(req.shard_id, &new, &req.owner, now);
+                    let row = rows::in_shard(req.shard_id, rows::branch(&new, &req.owner, now));
                     tx.put(&TREES, vec![row], false).await
                 })
             }),

@@ -22,7 +22,7 @@ pub(super) const LIST_AFTER: &str = "\
      LIMIT ?";
 
 pub(super) const COLUMNS: &[Kind] =
-    &[Kind::Uuid, Kind::Text, Kind::Int, Kind::Int, Kind::Bytes, Kind::Int, Kind::Uuid, Kind::Text];
+    &[Kind::Uuid, Kind::Text, Kind::Int, Kind::Int, Kind::Bytes, Kind::Int, Kind::Uuid, Kind::Bytes];
 
 pub(super) const SELECT_TASKS: &str = "\
     SELECT pass, task_id, payload, expires_at

@@ -1,0 +1,83 @@
+//! A wave as one statement: locks, conditions, writes and refusals, in one round trip. For PostgreSQL and its kin.
+//!
+//! What makes it right under READ COMMITTED:
+//!
+//! * Rows that decide are locked by primary key only, in the order shard, current records, runs, each step forced by referring to
+//!   the one before; and conditions are evaluated on what the locks *returned*, which is the latest version, not the snapshot's.
+//! * Every write is gated on the plan's verdict. No row is written twice.
+//! * A row that was found absent is inserted plainly. If it appeared since the snapshot, the duplicate aborts the statement,
+//!   nothing was applied, and it runs again. Rows that were found are replaced by an upsert, which finds them by their key
+//!   whatever the planner believes.
+//! * Items to delete are found in the snapshot. If the run has *moved* since, a plan is not applied, though its conditions hold,
+//!   and is sent again: whoever changes items changes the run's version.
+
+use super::found::Looked;
+use super::rows::{WaveRows, fence_of};
+use crate::bucket::Tried;
+use crate::core::transition::TransitionPlan;
+use crate::core::{Error, Result, Timestamp};
+use crate::tx::Tx;
+use crate::value::{Kind, SqlRow, Value, columns};
+use std::collections::BTreeSet;
+
+/// A tag, a number, and what was found: a current record, or a run.
+const COLUMNS: &[Kind] = &[
+    Kind::Int,
+    Kind::Int,
+    Kind::Uuid,
+    Kind::Text,
+    Kind::Int,
+    Kind::Bytes,
+    Kind::Uuid,
+    Kind::Text,
+    Kind::Uuid,
+    Kind::Int,
+    Kind::Int,
+    Kind::Uuid,
+    Kind::Bytes,
+];
+
+/// Applies plans of one shard; `None` for those whose rows moved.
+pub(super) async fn apply(
+    tx: &mut Tx,
+    plans: &[&TransitionPlan],
+    tried: Tried,
+    now: Timestamp,
+) -> Result<Vec<Option<Result<()>>>> {
+    let Some(shard_id) = plans.first().map(|p| p.shard_id) else { return Ok(Vec::new()) };
+    let mut args: Vec<Value> = vec![shard_id.0.into(), Value::opt(fence_of(plans))];
+    for (kinds, rows) in WaveRows::of(plans, now, &Looked::default()).lists() {
+        args.extend(columns(kinds, rows));
+    }
+    let table = if plans.iter().any(|p| !p.nodes.is_empty()) { "history_nodes" } else { "executions" };
+    let rows = tx.call(table, APPLY, args, COLUMNS).await?;
+    let (refused, looked) = read(rows)?;
+    Ok((1..)
+        .zip(plans)
+        .map(|(i, plan)| if refused.contains(&i) { looked.refuse(plan, tried) } else { Some(Ok(())) })
+        .collect())
+}
+
+/// The numbers of refused plans, and what was found of all that were sent with them.
+fn read(rows: Vec<SqlRow>) -> Result<(BTreeSet<i64>, Looked)> {
+    let (mut refused, mut looked) = (BTreeSet::new(), Looked::default());
+    for mut row in rows {
+        let (tag, number) = (row.int()?, row.int()?);
+        match tag {
+            0 => looked.range_id = Some(number),
+            1 => {
+                refused.insert(number);
+            }
+            2 => looked.add_current(&mut row)?,
+            3 => {
+                row.skip(4);
+                looked.add_run(&mut row)?;
+            }
+            _ => return Err(Error::corrupted("executions", "the statement's answer has an unknown tag")),
+        }
+    }
+    Ok((refused, looked))
+}
+
+/// The parameters are the shard, the range id of the fenced plans, and then the columns of [`WaveRows::lists`].
+const APPLY: &str = include_str!("statement.sql");
