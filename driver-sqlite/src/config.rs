@@ -112,6 +112,8 @@ impl Builder {
                 Synchronous::Full => SqliteSynchronous::Full,
                 Synchronous::Normal => SqliteSynchronous::Normal,
             })
+            .pragma("cache_size", "-16384")
+            .pragma("wal_autocheckpoint", "8000")
             .statement_cache_capacity(256);
         match &self.path {
             Some(path) => options.filename(path).journal_mode(SqliteJournalMode::Wal),

@@ -23,7 +23,7 @@ pub async fn open(driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persis
     let dialect = driver.dialect();
     let writer = if dialect.single_writer {
         let conn = driver.acquire(&Context::new()).await?;
-        let writer = Writer::new(Tx { conn, dialect, dirty: false });
+        let writer = Writer::new(Tx { conn, dialect, dirty: false, later: Some(Vec::new()) });
         Some(GroupCommitter::start(info.location.clone(), writer, CommitOptions::default())?)
     } else {
         None
@@ -263,7 +263,7 @@ impl Bucket {
             ErrorKind::ResourceExhausted if cx.is_expired() => not_begun(),
             _ => e,
         })?;
-        Ok(Tx { conn, dialect: self.dialect, dirty: false })
+        Ok(Tx { conn, dialect: self.dialect, dirty: false, later: None })
     }
 
     /// One query outside a transaction: one statement is one snapshot.

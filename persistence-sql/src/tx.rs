@@ -11,11 +11,21 @@ pub(crate) struct Tx {
     pub(crate) dialect: &'static Dialect,
     /// Whether something was written since this was last reset: then a failure needs a rollback.
     pub(crate) dirty: bool,
+    /// Puts and deletes that are sent together, at the next statement that wants an answer at the latest; none where each is
+    /// sent at once.
+    pub(crate) later: Option<Vec<Statement>>,
 }
+
+pub(crate) type Statement = (String, Vec<Value>);
+
+/// The most parameters of statements that are sent together: those of a few rows, because every combination is a statement of
+/// its own to the database, to be prepared once and kept.
+const TOGETHER: usize = 256;
 
 impl Tx {
     /// Runs a statement written with `?`.
     pub(crate) async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64> {
+        self.flush().await?;
         self.dirty = true;
         let (sql, args) = self.dialect.render(sql, args);
         self.conn.execute(&sql, args).await
@@ -29,6 +39,7 @@ impl Tx {
         args: Vec<Value>,
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
+        self.flush().await?;
         let (sql, args) = self.dialect.render(sql, args);
         self.conn.query(table, &sql, args, columns).await
     }
@@ -44,12 +55,53 @@ impl Tx {
         self.conn.call(table, sql, args, columns).await
     }
 
+    /// Runs a statement whose answer nobody waits for, now or later.
+    async fn put_off(&mut self, sql: String, args: Vec<Value>) -> Result<()> {
+        self.dirty = true;
+        match &mut self.later {
+            Some(later) => {
+                let (sql, args) = self.dialect.render(&sql, args);
+                later.push((sql.into_owned(), args));
+            }
+            None => {
+                self.execute(&sql, args).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what was put off.
+    pub(crate) async fn flush(&mut self) -> Result<()> {
+        let Some(later) = &mut self.later else { return Ok(()) };
+        let mut together: Option<Statement> = None;
+        for (sql, args) in std::mem::take(later) {
+            together = Some(match together.take() {
+                Some((mut all, mut values)) if values.len() + args.len() <= TOGETHER => {
+                    all.push_str("; ");
+                    all.push_str(&sql);
+                    values.extend(args);
+                    (all, values)
+                }
+                full => {
+                    if let Some((sql, args)) = full {
+                        self.conn.execute(&sql, args).await?;
+                    }
+                    (sql, args)
+                }
+            });
+        }
+        if let Some((sql, args)) = together {
+            self.conn.execute(&sql, args).await?;
+        }
+        Ok(())
+    }
+
     /// Inserts rows, each the table's key columns and then the rest; replaces those that are there if `replace`.
     pub(crate) async fn put(&mut self, table: &TableDef, rows: Vec<Vec<Value>>, replace: bool) -> Result<()> {
         let width = table.key.len() + table.rest.len();
         for chunk in chunks(rows, self.dialect.max_parameters / width) {
             let sql = self.dialect.insert(table, chunk.len(), replace);
-            self.execute(&sql, chunk.into_iter().flatten().collect()).await?;
+            self.put_off(sql, chunk.into_iter().flatten().collect()).await?;
         }
         Ok(())
     }
@@ -59,7 +111,7 @@ impl Tx {
         for chunk in chunks(keys, self.dialect.max_parameters / table.key.len()) {
             let sql =
                 format!("DELETE FROM {} WHERE {}", table.name, self.dialect.key_in(table.key, chunk.len()));
-            self.execute(&sql, chunk.into_iter().flatten().collect()).await?;
+            self.put_off(sql, chunk.into_iter().flatten().collect()).await?;
         }
         Ok(())
     }

@@ -64,7 +64,11 @@ impl<T: Send + 'static> AnyJob for Job<T> {
             return Ok(());
         }
         tx.conn.serve(&self.cx);
-        let result = (self.work)(tx, self.tried).await;
+        let result = match (self.work)(tx, self.tried).await {
+            // What fails only now is still this work's failure.
+            Ok(done) => tx.flush().await.map(|()| done),
+            Err(e) => Err(e),
+        };
         // A refusal before the first write leaves the shared transaction as it was.
         let broken = result.as_ref().err().filter(|_| tx.dirty).cloned();
         self.result = Some(result);
@@ -95,6 +99,8 @@ impl Writer {
 
     /// Runs jobs in one transaction. The error says that none of them was applied, or that nobody knows.
     async fn together(tx: &mut Tx, jobs: &mut [Box<dyn AnyJob>]) -> Result<()> {
+        // What was put off and failed with its transaction is not this one's.
+        tx.later = Some(Vec::new());
         tx.conn.begin(true).await?;
         for job in jobs.iter_mut() {
             if let Err(e) = job.run(tx).await {

@@ -180,7 +180,8 @@ impl SqlConnection for FaultyConnection {
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64> {
         let done = self.inner.execute(sql, args).await?;
         if self.in_transaction.is_some() {
-            self.written.push(part(target(sql)));
+            // Where one connection writes, statements may come together.
+            self.written.extend(sql.split("; ").map(|statement| part(target(statement))));
         }
         Ok(done)
     }
