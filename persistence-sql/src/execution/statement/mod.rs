@@ -11,6 +11,8 @@
 //! * Items to delete are found in the snapshot. If the run has *moved* since, a plan is not applied, though its conditions hold,
 //!   and is sent again: whoever changes items changes the run's version.
 
+mod text;
+
 use super::found::Looked;
 use super::rows::{WaveRows, fence_of};
 use crate::bucket::Tried;
@@ -19,6 +21,7 @@ use crate::core::{Error, Result, Timestamp};
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value, columns};
 use std::collections::BTreeSet;
+use text::Shape;
 
 /// A tag, a number, and what was found: a current record, or a run.
 const COLUMNS: &[Kind] = &[
@@ -46,11 +49,15 @@ pub(super) async fn apply(
 ) -> Result<Vec<Option<Result<()>>>> {
     let Some(shard_id) = plans.first().map(|p| p.shard_id) else { return Ok(Vec::new()) };
     let mut args: Vec<Value> = vec![shard_id.0.into(), Value::opt(fence_of(plans))];
-    for (kinds, rows) in WaveRows::of(plans, now, &Looked::default()).lists() {
-        args.extend(columns(kinds, rows));
+    let rows = WaveRows::of(plans, now, &Looked::default());
+    let shape = Shape::of(&rows, fence_of(plans).is_some());
+    for ((kinds, rows), sent) in rows.lists().into_iter().zip(shape.sends()) {
+        if sent {
+            args.extend(columns(kinds, rows));
+        }
     }
     let table = if plans.iter().any(|p| !p.nodes.is_empty()) { "history_nodes" } else { "executions" };
-    let rows = tx.call(table, APPLY, args, COLUMNS).await?;
+    let rows = tx.call(table, &shape.render(), args, COLUMNS).await?;
     let (refused, looked) = read(rows)?;
     Ok((1..)
         .zip(plans)
@@ -78,6 +85,3 @@ fn read(rows: Vec<SqlRow>) -> Result<(BTreeSet<i64>, Looked)> {
     }
     Ok((refused, looked))
 }
-
-/// The parameters are the shard, the range id of the fenced plans, and then the columns of [`WaveRows::lists`].
-const APPLY: &str = include_str!("statement.sql");
