@@ -129,8 +129,7 @@ impl Fixture {
 
     /// A shard that no other case of the run uses.
     pub fn shard(&self) -> ShardId {
-        static NEXT: AtomicI32 = AtomicI32::new(1);
-        let id = ShardId(NEXT.fetch_add(1, Relaxed));
+        let id = fresh_shard();
         self.names.add("shard", id.0);
         id
     }
@@ -190,4 +189,10 @@ impl Setting for Fixture {
 
 fn env(clock: &Arc<ManualClock>) -> Env {
     Env { clock: clock.clone(), ..Env::default() }
+}
+
+/// A shard that no other case of the run uses.
+pub(crate) fn fresh_shard() -> ShardId {
+    static NEXT: AtomicI32 = AtomicI32::new(1);
+    ShardId(NEXT.fetch_add(1, Relaxed))
 }

@@ -6,6 +6,7 @@ pub mod fixture;
 mod schema;
 mod transaction;
 mod value;
+mod waiting;
 
 pub use fixture::SqlFixture;
 
@@ -13,5 +14,5 @@ use crate::Case;
 
 /// Every case of the driver contract.
 pub fn cases() -> Vec<Case<SqlFixture>> {
-    [schema::cases(), value::cases(), transaction::cases(), error::cases()].concat()
+    [schema::cases(), value::cases(), transaction::cases(), error::cases(), waiting::cases()].concat()
 }
