@@ -1,95 +1,41 @@
-//! Settings, from a URL or by the builder.
+//! Settings, as `sqlx` wants them.
 
 use crate::store::Mysql;
-use persistence_sql::core::{Error, Result};
-use sqlx::mysql::MySqlConnectOptions;
-use std::fmt;
-use std::time::Duration;
-use url::Url;
+use persistence_sql::server::{Server, ServerDefaults, TlsMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
-/// Settings of a database.
-#[derive(Clone)]
-#[must_use]
-pub struct Builder {
-    pub(crate) connect: MySqlConnectOptions,
-    pub(crate) pool_size: u32,
-    pub(crate) acquire_timeout: Duration,
+persistence_sql::server_builder! {
+    opens: Mysql,
+    defaults: ServerDefaults { port: 3306, schemas: false, application_name: false },
 }
 
-impl Builder {
-    /// From a URL: see [`Builder::from_url`].
-    pub fn new(url: &str) -> Result<Self> {
-        let url = Url::parse(url).map_err(|e| Error::invalid("url", e.to_string()))?;
-        Builder::from_url(&url)
+/// Everything but user and password.
+pub(crate) fn connect_options(server: &Server) -> MySqlConnectOptions {
+    let mut options = MySqlConnectOptions::new()
+        .host(&server.host)
+        .port(server.port)
+        .database(&server.database)
+        .statement_cache_capacity(server.statement_cache)
+        // What the session is, one statement of our own says.
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .set_names(false)
+        .ssl_mode(match server.tls.mode {
+            TlsMode::Disable => MySqlSslMode::Disabled,
+            TlsMode::Require => MySqlSslMode::Required,
+            TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
+            TlsMode::VerifyFull => MySqlSslMode::VerifyIdentity,
+            _ => MySqlSslMode::Preferred,
+        });
+    if server.host.starts_with('/') {
+        options = options.socket(&server.host);
     }
-
-    /// From `mysql://user:password@host:port/database?option=value`.
-    ///
-    /// | option | meaning | default |
-    /// |---|---|---|
-    /// | `pool_size` | the most connections | 16 |
-    /// | `acquire_timeout_ms` | how long to wait for one when the caller set no deadline | 10000 |
-    /// | `ssl-mode` | `disabled`, `preferred`, `required`, `verify_ca` or `verify_identity` | `preferred` |
-    /// | `ssl-ca`, `ssl-cert`, `ssl-key` | files: the authority, the client's certificate and key | none |
-    /// | `socket` | a Unix socket instead of host and port | none |
-    /// | `statement-cache-capacity` | prepared statements that a connection keeps; 0: none | 256 |
-    pub fn from_url(url: &Url) -> Result<Self> {
-        let (mut pool_size, mut acquire_timeout) = (16, Duration::from_secs(10));
-        let mut theirs = url.clone();
-        theirs.set_query(None);
-        let mut rest = url::form_urlencoded::Serializer::new(String::new());
-        rest.append_pair("statement-cache-capacity", "256");
-        for (name, value) in url.query_pairs() {
-            let number =
-                || value.parse().map_err(|_| Error::invalid("url", format!("option {name} has a bad value")));
-            match &*name {
-                "pool_size" => pool_size = number()?,
-                "acquire_timeout_ms" => acquire_timeout = Duration::from_millis(number()?.into()),
-                "ssl-mode" | "ssl-ca" | "ssl-cert" | "ssl-key" | "socket" | "statement-cache-capacity" => {
-                    rest.append_pair(&name, &value);
-                }
-                other => return Err(Error::invalid("url", format!("unknown option {other}"))),
-            }
-        }
-        theirs.set_query(Some(&rest.finish()));
-        // The cause may quote the URL, and with it the password.
-        let connect: MySqlConnectOptions =
-            theirs.as_str().parse().map_err(|_| Error::invalid("url", "it does not name a database"))?;
-        // What the session is, the pool says in one statement of its own.
-        let connect =
-            connect.pipes_as_concat(false).no_engine_substitution(false).timezone(None).set_names(false);
-        Ok(Builder { connect, pool_size, acquire_timeout })
+    if let Some(ca) = &server.tls.ca {
+        options = options.ssl_ca(ca);
     }
-
-    /// The most connections; at least 1.
-    pub fn with_pool_size(mut self, connections: u32) -> Self {
-        self.pool_size = connections.max(1);
-        self
+    if let Some((cert, key)) = &server.tls.client {
+        options = options.ssl_client_cert(cert).ssl_client_key(key);
     }
-
-    /// How long to wait for a connection when the caller set no deadline.
-    pub fn with_acquire_timeout(mut self, timeout: Duration) -> Self {
-        self.acquire_timeout = timeout;
-        self
-    }
-
-    /// Connects.
-    pub async fn open(self) -> Result<Mysql> {
-        Mysql::open_with(self).await
-    }
-
-    pub(crate) fn location(&self) -> String {
-        let c = &self.connect;
-        format!("{}:{}/{}", c.get_host(), c.get_port(), c.get_database().unwrap_or_default())
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the password.
-        f.debug_struct("Builder")
-            .field("location", &self.location())
-            .field("pool_size", &self.pool_size)
-            .finish()
-    }
+    options
 }

@@ -4,7 +4,7 @@ use driver_mysql::Builder;
 use persistence_sql::core::{Context, Result};
 use persistence_sql::driver::SqlDriver;
 use persistence_tests::{Server, Space, SqlHarness};
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 static SERVER: Server =
     Server::new("mysql", "mysql:9.7", 3306, "X Plugin ready for connections. Bind-address")
@@ -15,14 +15,12 @@ static SERVER: Server =
 
 async fn open(space: Space) -> Result<Arc<dyn SqlDriver>> {
     let server = SERVER.url(|host, port| format!("mysql://root@{host}:{port}")).await?;
-    let builder = |database: &str| -> Result<Builder> {
-        Ok(Builder::new(&format!("{server}/{database}"))?.with_acquire_timeout(Duration::from_secs(60)))
-    };
-    let admin = builder("")?.with_pool_size(1).open().await?;
+    let builder = |database: &str| Builder::new(&format!("{server}/{database}?acquire_timeout=60s"));
+    let admin = builder("mysql")?.with_pool_size(1).open().await?;
     let create = format!("CREATE DATABASE IF NOT EXISTS {}", space.name());
     admin.acquire(&Context::new()).await?.execute(&create, Vec::new()).await?;
     admin.close().await?;
-    Ok(Arc::new(builder(space.name())?.with_pool_size(200).open().await?))
+    Ok(Arc::new(builder(space.name())?.with_pool_size(200).with_schema(space.tables(false)).open().await?))
 }
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! The pool, and the way in.
 
-use crate::config::Builder;
+use crate::config::{Builder, connect_options};
 use crate::connection::Connection;
 use crate::dialect::POSTGRES;
 use crate::error::classify;
@@ -10,6 +10,7 @@ use persistence_sql::core::connect::Connector;
 use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Outcome, Persistence, Result};
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
+use persistence_sql::server::Server;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +25,22 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) async fn open_with(options: Builder) -> Result<Postgres> {
-        let location = options.location();
+    pub(crate) async fn open_with(server: Server) -> Result<Postgres> {
+        let location = server.location();
+        let mut options = connect_options(&server);
+        if let Some(user) = &server.user {
+            options = options.username(user);
+        }
+        if let Some(password) = &server.password {
+            options = options.password(&password.0);
+        }
         let pool = PgPoolOptions::new()
-            .max_connections(options.pool_size)
-            .acquire_timeout(options.acquire_timeout)
+            .max_connections(server.pool_size)
+            .acquire_timeout(server.acquire_timeout)
             .test_before_acquire(false)
-            .connect_with(options.connect)
+            .idle_timeout(server.idle_timeout)
+            .max_lifetime(server.max_lifetime)
+            .connect_with(options)
             .await
             .map_err(|e| classify("acquire", &location, e))?;
         let capabilities = CapabilitySet::of(&[
@@ -39,8 +49,8 @@ impl Postgres {
             Capability::AtomicHistory,
             Capability::MultiProcess,
         ]);
-        let info = SqlInfo { driver: "postgres", location, capabilities };
-        Ok(Postgres { pool, acquire_timeout: options.acquire_timeout, info })
+        let info = SqlInfo { driver: "postgres", location, capabilities, schema: server.schema };
+        Ok(Postgres { pool, acquire_timeout: server.acquire_timeout, info })
     }
 }
 
@@ -67,7 +77,7 @@ impl SqlDriver for Postgres {
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
         let mut conn = self.acquire(&Context::new()).await?;
-        MIGRATIONS.run(&mut *conn, op).await
+        MIGRATIONS.run(&mut *conn, op, &self.info.schema.naming).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -92,5 +102,12 @@ impl Connector for PostgresConnector {
     async fn connect(&self, url: &Url, env: &Env) -> Result<Arc<dyn Persistence>> {
         let driver = Builder::from_url(url)?.open().await?;
         persistence_sql::open(Arc::new(driver), env.clone()).await
+    }
+
+    async fn schema(&self, url: &Url, op: SchemaOp) -> Result<SchemaStatus> {
+        let driver = Builder::from_url(url)?.open().await?;
+        let status = driver.schema(op).await;
+        driver.close().await?;
+        status
     }
 }

@@ -4,7 +4,7 @@ use driver_postgres::Builder;
 use persistence_sql::core::{Context, Result};
 use persistence_sql::driver::SqlDriver;
 use persistence_tests::{Server, Space, SqlHarness};
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 static SERVER: Server =
     Server::new("postgres", "postgres:18", 5432, "database system is ready to accept connections")
@@ -15,15 +15,13 @@ static SERVER: Server =
 
 async fn open(space: Space) -> Result<Arc<dyn SqlDriver>> {
     let server = SERVER.url(|host, port| format!("postgres://postgres@{host}:{port}")).await?;
-    let builder = |database: &str| -> Result<Builder> {
-        Ok(Builder::new(&format!("{server}/{database}"))?.with_acquire_timeout(Duration::from_secs(60)))
-    };
+    let builder = |database: &str| Builder::new(&format!("{server}/{database}?acquire_timeout=60s"));
     let admin = builder("postgres")?.with_pool_size(1).open().await?;
     let create = format!("CREATE DATABASE \"{}\"", space.name());
     // It is there already when a case opens it again.
     let _ = admin.acquire(&Context::new()).await?.execute(&create, Vec::new()).await;
     admin.close().await?;
-    Ok(Arc::new(builder(space.name())?.with_pool_size(200).open().await?))
+    Ok(Arc::new(builder(space.name())?.with_pool_size(200).with_schema(space.tables(true)).open().await?))
 }
 
 fn main() -> ExitCode {

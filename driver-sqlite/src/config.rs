@@ -1,7 +1,9 @@
 //! Settings, from a URL or by the builder.
 
 use crate::store::Sqlite;
-use persistence_sql::core::{Error, Result};
+use persistence_sql::SchemaSettings;
+use persistence_sql::core::Result;
+use persistence_sql::core::connect::UrlOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,9 +26,12 @@ pub enum Synchronous {
 pub struct Builder {
     /// None: in memory.
     pub(crate) path: Option<PathBuf>,
+    pub(crate) create: bool,
     pub(crate) readers: u32,
     pub(crate) busy_timeout: Duration,
     pub(crate) synchronous: Synchronous,
+    pub(crate) statement_cache: usize,
+    pub(crate) schema: SchemaSettings,
 }
 
 impl Builder {
@@ -39,9 +44,12 @@ impl Builder {
     pub fn memory() -> Self {
         Builder {
             path: None,
+            create: true,
             readers: 8,
             busy_timeout: Duration::from_secs(5),
             synchronous: Synchronous::Full,
+            statement_cache: 256,
+            schema: SchemaSettings::default(),
         }
     }
 
@@ -63,35 +71,38 @@ impl Builder {
         self
     }
 
+    /// How many prepared statements each connection keeps; 0 for none.
+    pub fn with_statement_cache(mut self, statements: usize) -> Self {
+        self.statement_cache = statements;
+        self
+    }
+
+    /// What the tables are called, and who sets them up.
+    pub fn with_schema(mut self, schema: SchemaSettings) -> Self {
+        self.schema = schema;
+        self
+    }
+
     /// From `sqlite:path?option=value` or `sqlite::memory:`.
     pub fn from_url(url: &Url) -> Result<Self> {
-        let path = url.path();
-        let mut builder = match path {
+        let mut options = UrlOptions::new(url)?;
+        let mut builder = match url.path() {
             ":memory:" => Builder::memory(),
-            "" => return Err(Error::invalid("url", "name a file, sqlite:data.db, or sqlite::memory:")),
-            path => Builder::file(percent_decoded(path)?),
+            _ => Builder::file(options.path()?),
         };
-        for (name, value) in url.query_pairs() {
-            let bad = || Error::invalid("url", format!("option {name} has a bad value"));
-            match &*name {
-                "readers" => builder = builder.with_readers(value.parse().map_err(|_| bad())?),
-                "busy_timeout_ms" => {
-                    builder.busy_timeout = Duration::from_millis(value.parse().map_err(|_| bad())?);
-                }
-                "synchronous" => {
-                    builder.synchronous = match &*value {
-                        "full" => Synchronous::Full,
-                        "normal" => Synchronous::Normal,
-                        _ => return Err(bad()),
-                    }
-                }
-                other => {
-                    let rule =
-                        format!("unknown option {other}; there are readers, busy_timeout_ms, synchronous");
-                    return Err(Error::invalid("url", rule));
-                }
-            }
+        if let Some(readers) = options.integer("readers", 1..=1024)? {
+            builder.readers = u32::try_from(readers).unwrap_or(1);
         }
+        if let Some(timeout) = options.duration("busy_timeout")? {
+            builder.busy_timeout = timeout;
+        }
+        if let Some(statements) = options.integer("statement_cache", 0..=65_536)? {
+            builder.statement_cache = usize::try_from(statements).unwrap_or(0);
+        }
+        let modes = [("full", Synchronous::Full), ("normal", Synchronous::Normal)];
+        builder.synchronous = options.choice("synchronous", &modes)?.unwrap_or_default();
+        builder.schema = SchemaSettings::take(&mut options, false)?;
+        options.finish()?;
         Ok(builder)
     }
 
@@ -106,7 +117,7 @@ impl Builder {
 
     pub(crate) fn connect_options(&self) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new()
-            .create_if_missing(true)
+            .create_if_missing(self.create)
             .busy_timeout(self.busy_timeout)
             .synchronous(match self.synchronous {
                 Synchronous::Full => SqliteSynchronous::Full,
@@ -114,7 +125,7 @@ impl Builder {
             })
             .pragma("cache_size", "-16384")
             .pragma("wal_autocheckpoint", "8000")
-            .statement_cache_capacity(256);
+            .statement_cache_capacity(self.statement_cache);
         match &self.path {
             Some(path) => options.filename(path).journal_mode(SqliteJournalMode::Wal),
             // SQLite's own shared memory file system: connections of this process see one database, with its usual locks.
@@ -124,11 +135,4 @@ impl Builder {
                 .journal_mode(SqliteJournalMode::Memory),
         }
     }
-}
-
-fn percent_decoded(path: &str) -> Result<PathBuf> {
-    // What a query string may hold, a path may as well.
-    let encoded = format!("p={}", path.replace('+', "%2B"));
-    let decoded = url::form_urlencoded::parse(encoded.as_bytes()).next().map(|(_, v)| v.into_owned());
-    decoded.map(PathBuf::from).ok_or_else(|| Error::invalid("url", "the path cannot be read"))
 }

@@ -4,9 +4,13 @@ use persistence_sql::migrate::Migrations;
 
 pub(crate) const MIGRATIONS: Migrations = Migrations {
     versions: &[include_str!("../migrations/0001_tables.sql")],
-    has_version_table: "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'",
+    has_table: "SELECT count(*) FROM sqlite_schema WHERE coalesce(?, '') = '' AND name = ?",
     version_table: "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT",
+    schema: None,
     lock: None,
+    patience: None,
     unlock: None,
     record: "INSERT INTO schema_version (version) VALUES (?)",
+    // Whoever can open the file may do everything.
+    privileges: "",
 };

@@ -38,6 +38,8 @@ impl Sqlite {
             Some(_) => capabilities,
             None => capabilities.without(Capability::Durable).without(Capability::MultiProcess),
         };
+        let info = SqlInfo { driver: "sqlite", location, capabilities, schema: options.schema.clone() };
+        let location = &info.location;
         // One connection more than readers: the writer's. In memory the first one keeps the database alive.
         let pool = SqlitePoolOptions::new()
             .max_connections(options.readers + 1)
@@ -48,8 +50,8 @@ impl Sqlite {
             .max_lifetime(None)
             .connect_with(options.connect_options())
             .await
-            .map_err(|e| classify("open", &location, e))?;
-        Ok(Sqlite { pool, info: SqlInfo { driver: "sqlite", location, capabilities } })
+            .map_err(|e| classify("open", location, e))?;
+        Ok(Sqlite { pool, info })
     }
 }
 
@@ -77,7 +79,7 @@ impl SqlDriver for Sqlite {
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
         let mut conn = self.acquire(&Context::new()).await?;
-        MIGRATIONS.run(&mut *conn, op).await
+        MIGRATIONS.run(&mut *conn, op, &self.info.schema.naming).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -102,5 +104,18 @@ impl Connector for SqliteConnector {
     async fn connect(&self, url: &Url, env: &Env) -> Result<Arc<dyn Persistence>> {
         let driver = Builder::from_url(url)?.open().await?;
         persistence_sql::open(Arc::new(driver), env.clone()).await
+    }
+
+    async fn schema(&self, url: &Url, op: SchemaOp) -> Result<SchemaStatus> {
+        let mut builder = Builder::from_url(url)?;
+        // Looking makes no file.
+        builder.create = op == SchemaOp::Setup;
+        if !builder.create && builder.path.as_ref().is_some_and(|p| !p.exists()) {
+            return MIGRATIONS.absent(op);
+        }
+        let driver = builder.open().await?;
+        let status = driver.schema(op).await;
+        driver.close().await?;
+        status
     }
 }

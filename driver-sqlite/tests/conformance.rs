@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         Ok(Arc::new(
             Builder::file(space.dir().join("db"))
                 .with_readers(128)
+                .with_schema(space.tables(false))
                 .with_busy_timeout(Duration::from_secs(60))
                 .open()
                 .await?,

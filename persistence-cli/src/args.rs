@@ -21,6 +21,8 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     /// What the driver behind a URL can do
     Caps(CapsArgs),
+    /// Set up, upgrade or inspect the schema of a SQL database
+    Schema(crate::schema::SchemaArgs),
     /// How fast a database is on this machine, beside what its disk could do
     Bench(crate::bench::BenchArgs),
 }

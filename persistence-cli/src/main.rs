@@ -8,6 +8,7 @@ mod caps;
 mod ids;
 mod output;
 mod replay;
+mod schema;
 mod show;
 mod time;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             Verb::Replay(args) => replay::run(args).await,
             Verb::Show(args) => show::run(args).await.map(|()| true),
             Verb::Caps(args) => caps::run(args).await.map(|()| true),
+            Verb::Schema(args) => schema::run(args).await,
             Verb::Bench(args) => bench::run(args).await.map(|()| true),
         }
     });

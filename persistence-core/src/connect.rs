@@ -7,6 +7,7 @@ pub use options::UrlOptions;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::persistence::Persistence;
+use crate::schema::{SchemaOp, SchemaStatus};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,16 @@ pub trait Connector: Send + Sync {
 
     /// Connects. Unknown options of the URL are `InvalidArgument`; no error shows a password.
     async fn connect(&self, url: &Url, env: &Env) -> Result<Arc<dyn Persistence>>;
+
+    /// Sets up, upgrades or inspects the schema, without opening the stores. Databases that set themselves up have none to
+    /// manage, and say so with `InvalidArgument`.
+    async fn schema(&self, _url: &Url, _op: SchemaOp) -> Result<SchemaStatus> {
+        let rule = format!(
+            "a {}: database sets itself up when it is opened; it has no schema to manage",
+            self.scheme()
+        );
+        Err(Error::invalid("url", rule))
+    }
 }
 
 /// The schemes that a program knows.
@@ -56,6 +67,17 @@ impl Registry {
 
     /// Connects to a URL, `scheme:rest?option=value`.
     pub async fn connect(&self, url: &str, env: &Env) -> Result<Arc<dyn Persistence>> {
+        let (url, connector) = self.find(url)?;
+        connector.connect(&url, env).await
+    }
+
+    /// Sets up, upgrades or inspects the schema of the database that a URL names.
+    pub async fn schema(&self, url: &str, op: SchemaOp) -> Result<SchemaStatus> {
+        let (url, connector) = self.find(url)?;
+        connector.schema(&url, op).await
+    }
+
+    fn find(&self, url: &str) -> Result<(Url, &Arc<dyn Connector>)> {
         // The URL itself stays out of the message: it may hold a password.
         let url = Url::parse(url)
             .map_err(|e| Error::invalid("url", format!("{e}; expected scheme:rest?option=value")))?;
@@ -64,7 +86,7 @@ impl Registry {
             let rule = format!("unknown scheme {}:, this program knows {}", url.scheme(), known.join(", "));
             return Err(Error::invalid("url", rule));
         };
-        connector.connect(&url, env).await
+        Ok((url, connector))
     }
 }
 

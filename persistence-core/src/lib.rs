@@ -17,6 +17,7 @@
 //! | [`embedded`] | a directory that one process has, for engines in the process |
 //! | [`lifecycle`] | accepting, draining and closing |
 //! | [`connect`] | URL schemes, who answers them, and their options |
+//! | [`schema`] | the stored schema, from outside |
 
 pub mod blob;
 pub mod capability;
@@ -33,6 +34,7 @@ pub mod layer;
 pub mod lifecycle;
 pub mod page;
 pub mod persistence;
+pub mod schema;
 pub mod store;
 pub mod time;
 pub mod transition;

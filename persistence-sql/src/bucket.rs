@@ -7,6 +7,8 @@ use crate::core::store::*;
 use crate::core::{Context, Env, Error, ErrorKind, Outcome, Persistence, Result};
 use crate::dialect::Dialect;
 use crate::driver::{SchemaOp, SqlDriver};
+use crate::naming::Naming;
+use crate::settings::Migrate;
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value};
 use crate::writer::{Job, Writer};
@@ -16,14 +18,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-/// Makes a [`Persistence`] of a driver: upgrades its schema if it is behind, then gives all stores.
+/// Makes a [`Persistence`] of a driver: sets up its schema or upgrades it, unless its settings forbid that, then gives all
+/// stores.
 pub async fn open(driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persistence>> {
-    driver.schema(SchemaOp::Upgrade).await?;
     let info = driver.info();
+    match info.schema.migrate {
+        Migrate::Auto => driver.schema(SchemaOp::Setup).await.map(drop)?,
+        Migrate::Never => crate::migrate::check(&driver.schema(SchemaOp::Status).await?)?,
+    }
+    let naming = Arc::new(info.schema.naming.clone());
     let dialect = driver.dialect();
     let writer = if dialect.single_writer {
         let conn = driver.acquire(&Context::new()).await?;
-        let writer = Writer::new(Tx { conn, dialect, dirty: false, later: Some(Vec::new()) });
+        let writer = Writer::new(Tx {
+            conn,
+            dialect,
+            naming: Arc::clone(&naming),
+            dirty: false,
+            later: Some(Vec::new()),
+        });
         Some(GroupCommitter::start(info.location.clone(), writer, CommitOptions::default())?)
     } else {
         None
@@ -34,7 +47,7 @@ pub async fn open(driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persis
             location: info.location.clone(),
             capabilities: info.capabilities.clone(),
         },
-        bucket: Arc::new(Bucket { driver, dialect, env, gate: Gate::new("store"), writer }),
+        bucket: Arc::new(Bucket { driver, dialect, naming, env, gate: Gate::new("store"), writer }),
     }))
 }
 
@@ -92,6 +105,7 @@ impl Persistence for Sql {
 pub(crate) struct Bucket {
     pub(crate) driver: Arc<dyn SqlDriver>,
     pub(crate) dialect: &'static Dialect,
+    naming: Arc<Naming>,
     pub(crate) env: Env,
     pub(crate) gate: Gate,
     writer: Option<GroupCommitter<Writer>>,
@@ -263,7 +277,7 @@ impl Bucket {
             ErrorKind::ResourceExhausted if cx.is_expired() => not_begun(),
             _ => e,
         })?;
-        Ok(Tx { conn, dialect: self.dialect, dirty: false, later: None })
+        Ok(Tx { conn, dialect: self.dialect, naming: Arc::clone(&self.naming), dirty: false, later: None })
     }
 
     /// One query outside a transaction: one statement is one snapshot.

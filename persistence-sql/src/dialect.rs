@@ -1,5 +1,6 @@
 //! What differs between databases: data and small render functions.
 
+use crate::naming::Naming;
 use crate::row_comparison;
 use crate::value::Value;
 use std::borrow::Cow;
@@ -61,7 +62,22 @@ pub struct Dialect {
 
 impl Dialect {
     /// A statement and its arguments as this database wants them.
-    pub(crate) fn render<'a>(&self, sql: &'a str, args: Vec<Value>) -> (Cow<'a, str>, Vec<Value>) {
+    pub(crate) fn render<'a>(
+        &self,
+        naming: &Naming,
+        sql: &'a str,
+        args: Vec<Value>,
+    ) -> (Cow<'a, str>, Vec<Value>) {
+        match naming.render(sql) {
+            Cow::Borrowed(sql) => self.expand(sql, args),
+            Cow::Owned(sql) => {
+                let (sql, args) = self.expand(&sql, args);
+                (Cow::Owned(sql.into_owned()), args)
+            }
+        }
+    }
+
+    fn expand<'a>(&self, sql: &'a str, args: Vec<Value>) -> (Cow<'a, str>, Vec<Value>) {
         // Most statements compare no rows, and are not copied.
         if !self.tuple_ranges && (sql.contains(") >") || sql.contains(") <")) {
             let (sql, args) = row_comparison::expand(sql, args);

@@ -1,6 +1,7 @@
 //! The driver contract: connect, execute, query, transactions, classified errors. No store logic.
 
 use crate::dialect::Dialect;
+use crate::settings::SchemaSettings;
 use crate::value::{Kind, SqlRow, Value};
 use async_trait::async_trait;
 use persistence_core::{CapabilitySet, Context, Result};
@@ -14,25 +15,11 @@ pub struct SqlInfo {
     pub location: String,
     /// What it can do beyond the contract.
     pub capabilities: CapabilitySet,
+    /// What its tables are called, and who sets them up.
+    pub schema: SchemaSettings,
 }
 
-/// The schema as found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaStatus {
-    /// The stored version; none when nothing is set up.
-    pub found: Option<u32>,
-    /// The version that this driver sets up.
-    pub current: u32,
-}
-
-/// What to do about the stored schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SchemaOp {
-    /// Applies the migrations that are missing, under a lock.
-    Upgrade,
-    /// Tells the stored version, changing nothing.
-    Status,
-}
+pub use persistence_core::schema::{SchemaOp, SchemaStatus};
 
 /// A pool of connections to one database.
 #[async_trait]
@@ -47,7 +34,7 @@ pub trait SqlDriver: Send + Sync + 'static {
     /// in the middle of anything closes it; otherwise it goes back to the pool.
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>>;
 
-    /// Upgrades or inspects the stored schema.
+    /// Sets up, upgrades or inspects the stored schema.
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus>;
 
     /// Releases everything. Called once, after the last call has ended.

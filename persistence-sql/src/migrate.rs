@@ -1,25 +1,53 @@
 //! Numbered migrations, applied under a lock.
 
 use crate::driver::{SchemaOp, SchemaStatus, SqlConnection};
-use crate::value::Kind;
+use crate::naming::Naming;
+use crate::reject::{Class, class};
+use crate::tables::{SCHEMA_VERSION, TABLES};
+use crate::value::{Kind, Value};
+use persistence_core::schema::{Privilege, SchemaFit};
 use persistence_core::{Detail, Error, Result};
+use std::time::Duration;
 
-/// The migrations of a driver.
+/// How often a step is tried that cannot have its locks; each try waits as long as the database is told to.
+const TRIES: u32 = 20;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The migrations of a driver. Tables are named as in the statements; the names of the user's choice take their place.
 #[derive(Clone, Copy, Debug)]
 pub struct Migrations {
-    /// DDL by version, from 1; statements end with `;` at the end of a line. Where DDL commits by itself each statement must be
+    /// DDL by version, from 1. Statements end with `;` and an empty line. Where DDL commits by itself each statement must be
     /// safe to run again.
     pub versions: &'static [&'static str],
-    /// Counts the tables of this database that are called `schema_version`.
-    pub has_version_table: &'static str,
-    /// Creates that table if it is missing: one column, `version`.
+    /// Counts the tables with a name (the second parameter) in a schema (the first; NULL is the connection's own).
+    pub has_table: &'static str,
+    /// Creates `schema_version` if it is missing: one column, `version`.
     pub version_table: &'static str,
-    /// Takes the lock of upgraders, inside the transaction.
+    /// Where tables may be in a schema of the user's choice.
+    pub schema: Option<SchemaSql>,
+    /// Takes the lock of upgraders, inside the transaction, however long others hold it.
     pub lock: Option<&'static str>,
-    /// Gives it back, where the end of the transaction does not.
+    /// Then bounds how long the transaction waits for other locks: whoever waits for a busy table makes others wait.
+    pub patience: Option<&'static str>,
+    /// Gives the lock back, where the end of the transaction does not.
     pub unlock: Option<&'static str>,
     /// Records a version.
     pub record: &'static str,
+    /// What the user may do: rows of purpose, privilege and 0 or 1. `{schema}` stands for the schema and `{tables}` for the
+    /// tables, both as expressions. Empty where there are no privileges.
+    pub privileges: &'static str,
+}
+
+/// Schemas inside a database.
+#[derive(Clone, Copy, Debug)]
+pub struct SchemaSql {
+    /// Counts those of a name.
+    pub exists: &'static str,
+    /// Creates one; `{schema}` stands for its name.
+    pub create: &'static str,
+    /// The one that is used when none is named.
+    pub current: &'static str,
 }
 
 impl Migrations {
@@ -28,22 +56,54 @@ impl Migrations {
         u32::try_from(self.versions.len()).unwrap_or(u32::MAX)
     }
 
-    /// Upgrades or inspects. This binary works on its own version and on the next; `SchemaMismatch` outside of that.
-    pub async fn run(&self, conn: &mut dyn SqlConnection, op: SchemaOp) -> Result<SchemaStatus> {
-        let (found, current) = (version(self, conn).await?, self.current());
-        if let Some(found) = found.filter(|v| *v > current + 1) {
-            return Err(Error::new(Detail::SchemaMismatch {
-                found: found.to_string(),
-                supported: format!("up to {}", current + 1),
-                fix: "use a newer release of this program".to_owned(),
-            }));
+    /// Sets up, upgrades or inspects. This binary works on its own version and on the next; `SchemaMismatch` outside of that.
+    pub async fn run(
+        &self,
+        conn: &mut dyn SqlConnection,
+        op: SchemaOp,
+        naming: &Naming,
+    ) -> Result<SchemaStatus> {
+        let found = self.version(conn, naming).await?;
+        let mut status = SchemaStatus::new(found, self.current());
+        match (op, status.fit()) {
+            (SchemaOp::Setup, SchemaFit::Missing)
+            | (SchemaOp::Setup | SchemaOp::Upgrade, SchemaFit::Behind) => {
+                self.upgrade(conn, naming).await?;
+                status.found = self.version(conn, naming).await?;
+            }
+            (SchemaOp::Setup | SchemaOp::Upgrade, _) => check(&status)?,
+            _ => status.privileges = self.privileges(conn, naming).await?,
         }
-        if op == SchemaOp::Status || found >= Some(current) {
-            return Ok(SchemaStatus { found, current });
+        Ok(status)
+    }
+
+    /// What there is to say of a database that does not exist.
+    pub fn absent(&self, op: SchemaOp) -> Result<SchemaStatus> {
+        let status = SchemaStatus::new(None, self.current());
+        if op == SchemaOp::Status { Ok(status) } else { check(&status).map(|()| status) }
+    }
+
+    async fn upgrade(&self, conn: &mut dyn SqlConnection, naming: &Naming) -> Result<()> {
+        let (mut tries, mut pause) = (1, FIRST_PAUSE);
+        loop {
+            match self.step(conn, naming).await {
+                Ok(true) => return Ok(()),
+                // What was done is done; the next step has tries of its own.
+                Ok(false) => (tries, pause) = (1, FIRST_PAUSE),
+                Err(e) if tries < TRIES && is_of_locks(&e) => {
+                    tokio::time::sleep(pause).await;
+                    (tries, pause) = (tries + 1, (pause * 2).min(LONGEST_PAUSE));
+                }
+                Err(e) => return Err(e),
+            }
         }
+    }
+
+    /// Applies the first missing migration, in a transaction of its own; true if there was none.
+    async fn step(&self, conn: &mut dyn SqlConnection, naming: &Naming) -> Result<bool> {
         conn.begin(true).await?;
-        let done = match self.apply(conn).await {
-            Ok(()) => conn.commit().await,
+        let done = match self.apply(conn, naming).await {
+            Ok(done) => conn.commit().await.map(|()| done),
             Err(e) => {
                 // What failed decides.
                 let _ = conn.rollback().await;
@@ -53,38 +113,126 @@ impl Migrations {
         if let Some(unlock) = self.unlock {
             // Also after a failure: the session goes back to the pool.
             let unlocked = conn.execute(unlock, Vec::new()).await;
-            done?;
-            unlocked?;
-        } else {
-            done?;
+            return done.and_then(|done| unlocked.map(|_| done));
         }
-        Ok(SchemaStatus { found: Some(current), current })
+        done
     }
 
-    async fn apply(&self, conn: &mut dyn SqlConnection) -> Result<()> {
-        if let Some(lock) = self.lock {
-            conn.execute(lock, Vec::new()).await?;
+    async fn apply(&self, conn: &mut dyn SqlConnection, naming: &Naming) -> Result<bool> {
+        for first in [self.lock, self.patience].into_iter().flatten() {
+            conn.execute(first, Vec::new()).await?;
         }
-        conn.execute(self.version_table, Vec::new()).await?;
-        // Another process may have upgraded while this one waited for the lock.
-        let done = version(self, conn).await?.unwrap_or(0);
-        for (migration, version) in self.versions.iter().zip(1i64..).skip(done as usize) {
-            for statement in migration.split(";\n").filter(|s| !s.trim().is_empty()) {
-                conn.execute(statement, Vec::new()).await?;
+        if let (Some(sql), Some(schema)) = (self.schema, naming.schema()) {
+            // Looked for first: creating one takes a privilege even where there is nothing to create.
+            let there = conn.query("schema", sql.exists, vec![schema.into()], &[Kind::Int]).await?;
+            if count(there)? == 0 {
+                conn.execute(&sql.create.replace("{schema}", &format!("\"{schema}\"")), Vec::new()).await?;
             }
-            conn.execute(self.record, vec![version.into()]).await?;
         }
-        Ok(())
+        // Another process may have upgraded while this one waited for the lock.
+        let found = self.version(conn, naming).await?;
+        if found.is_none() {
+            conn.execute(&naming.render(self.version_table), Vec::new()).await?;
+        }
+        let done = found.unwrap_or(0);
+        let missing = self.versions.iter().zip(1i64..).nth(usize::try_from(done).unwrap_or(usize::MAX));
+        let Some((migration, version)) = missing else { return Ok(true) };
+        for statement in statements(migration) {
+            conn.execute(&naming.render(statement), Vec::new()).await?;
+        }
+        conn.execute(&naming.render(self.record), vec![version.into()]).await?;
+        Ok(false)
+    }
+
+    async fn version(&self, conn: &mut dyn SqlConnection, naming: &Naming) -> Result<Option<u32>> {
+        let schema = naming.schema().map_or(Value::Null(Kind::Text), Value::from);
+        let args = vec![schema, Value::Text(naming.table(SCHEMA_VERSION))];
+        if count(conn.query(SCHEMA_VERSION, self.has_table, args, &[Kind::Int]).await?)? == 0 {
+            return Ok(None);
+        }
+        const VERSION: &str = "SELECT max(version) FROM schema_version";
+        let mut rows = conn.query(SCHEMA_VERSION, &naming.render(VERSION), Vec::new(), &[Kind::Int]).await?;
+        let found = rows.pop().map(|mut r| r.opt_int()).transpose()?.flatten();
+        Ok(found.and_then(|v| u32::try_from(v).ok()))
+    }
+
+    async fn privileges(&self, conn: &mut dyn SqlConnection, naming: &Naming) -> Result<Vec<Privilege>> {
+        if self.privileges.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Names hold nothing that could end a literal.
+        let literal = |name: &str| format!("'{name}'");
+        let current = self.schema.map_or("", |s| s.current);
+        let schema = naming.schema().map_or_else(|| current.to_owned(), literal);
+        let tables: Vec<String> = TABLES.iter().map(|t| literal(&naming.table(t))).collect();
+        let sql = self.privileges.replace("{schema}", &schema).replace("{tables}", &tables.join(", "));
+        let rows = conn.query("privileges", &sql, Vec::new(), &[Kind::Text, Kind::Text, Kind::Int]).await?;
+        rows.into_iter()
+            .map(|mut r| Ok(Privilege { purpose: r.text()?, what: r.text()?, held: r.int()? != 0 }))
+            .collect()
     }
 }
 
-async fn version(m: &Migrations, conn: &mut dyn SqlConnection) -> Result<Option<u32>> {
-    let mut tables = conn.query("schema_version", m.has_version_table, Vec::new(), &[Kind::Int]).await?;
-    if tables.pop().map(|mut r| r.int()).transpose()?.unwrap_or(0) == 0 {
-        return Ok(None);
+/// The statements of a migration.
+fn statements(migration: &str) -> impl Iterator<Item = &str> {
+    migration.split(";\n\n").map(|s| s.trim().trim_end_matches(';')).filter(|s| !s.is_empty())
+}
+
+/// Whether nothing was done because others held locks.
+fn is_of_locks(e: &Error) -> bool {
+    matches!(class(e), Some(Class::LockTimeout | Class::Deadlock | Class::Serialization))
+}
+
+fn count(rows: Vec<crate::value::SqlRow>) -> Result<i64> {
+    Ok(rows.into_iter().next().map(|mut r| r.int()).transpose()?.unwrap_or(0))
+}
+
+/// `SchemaMismatch`, with what to do, unless this binary works on the schema.
+pub fn check(status: &SchemaStatus) -> Result<()> {
+    let fix = match status.fit() {
+        SchemaFit::Fits => return Ok(()),
+        SchemaFit::Missing => "persist schema setup --url URL",
+        SchemaFit::Behind => "persist schema upgrade --url URL",
+        SchemaFit::Ahead => "a newer release of this program",
+    };
+    Err(Error::new(Detail::SchemaMismatch {
+        found: status.found.map_or_else(|| "none".to_owned(), |v| v.to_string()),
+        supported: format!("{} and {}", status.current, status.current.saturating_add(1)),
+        fix: fix.to_owned(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_is_cut_at_empty_lines() {
+        let migration =
+            "CREATE TABLE a (\n  b int\n);\n\nCREATE PROCEDURE p() BEGIN\n  SELECT 1;\n  SELECT 2;\nEND;\n";
+        let cut: Vec<&str> = statements(migration).collect();
+        assert_eq!(
+            cut,
+            ["CREATE TABLE a (\n  b int\n)", "CREATE PROCEDURE p() BEGIN\n  SELECT 1;\n  SELECT 2;\nEND"]
+        );
     }
-    const VERSION: &str = "SELECT max(version) FROM schema_version";
-    let mut rows = conn.query("schema_version", VERSION, Vec::new(), &[Kind::Int]).await?;
-    let found = rows.pop().map(|mut r| r.opt_int()).transpose()?.flatten();
-    Ok(found.and_then(|v| u32::try_from(v).ok()))
+
+    #[test]
+    fn a_mismatch_tells_both_versions_and_the_command() {
+        let message = |found| check(&SchemaStatus::new(found, 3)).unwrap_err().to_string();
+        assert!(check(&SchemaStatus::new(Some(3), 3)).is_ok());
+        assert!(check(&SchemaStatus::new(Some(4), 3)).is_ok());
+        for (found, version, fix) in [
+            (None, "none", "schema setup"),
+            (Some(2), "2", "schema upgrade"),
+            (Some(5), "5", "newer release"),
+        ] {
+            let message = message(found);
+            assert!(
+                message.contains(&format!("version {version},")) && message.contains("3 and 4"),
+                "{message}"
+            );
+            assert!(message.contains(fix), "{message}");
+        }
+    }
 }

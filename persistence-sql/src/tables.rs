@@ -73,3 +73,26 @@ pub(crate) const MESSAGES: TableDef =
 
 pub(crate) const ACKS: TableDef =
     TableDef { name: "queue_acks", key: &["queue_type", "name", "consumer"], rest: &["level"] };
+
+/// The record of migrations.
+pub(crate) const SCHEMA_VERSION: &str = "schema_version";
+
+/// Every table, as statements and migrations name it.
+pub(crate) const TABLES: &[&str] = &[
+    SHARDS.name,
+    CURRENT.name,
+    EXECUTIONS.name,
+    ITEMS.name,
+    HISTORY_TASKS.name,
+    NODES.name,
+    TREES.name,
+    TASK_QUEUES.name,
+    TASKS.name,
+    QUEUES.name,
+    MESSAGES.name,
+    ACKS.name,
+    SCHEMA_VERSION,
+];
+
+/// Everything else that migrations give a name to.
+pub(crate) const INDEXES: &[&str] = &["task_queues_expiry", "tasks_expiry"];

@@ -3,12 +3,15 @@
 use crate::core::Result;
 use crate::dialect::{Dialect, TableDef};
 use crate::driver::SqlConnection;
+use crate::naming::Naming;
 use crate::value::{Kind, SqlRow, Value};
+use std::sync::Arc;
 
 /// A connection in a transaction, or on its own for single statements.
 pub(crate) struct Tx {
     pub(crate) conn: Box<dyn SqlConnection>,
     pub(crate) dialect: &'static Dialect,
+    pub(crate) naming: Arc<Naming>,
     /// Whether something was written since this was last reset: then a failure needs a rollback.
     pub(crate) dirty: bool,
     /// Puts and deletes that are sent together, at the next statement that wants an answer at the latest; none where each is
@@ -27,7 +30,7 @@ impl Tx {
     pub(crate) async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64> {
         self.flush().await?;
         self.dirty = true;
-        let (sql, args) = self.dialect.render(sql, args);
+        let (sql, args) = self.dialect.render(&self.naming, sql, args);
         self.conn.execute(&sql, args).await
     }
 
@@ -40,11 +43,11 @@ impl Tx {
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
         self.flush().await?;
-        let (sql, args) = self.dialect.render(sql, args);
+        let (sql, args) = self.dialect.render(&self.naming, sql, args);
         self.conn.query(table, &sql, args, columns).await
     }
 
-    /// Runs a statement that is a transaction of its own, written as the database wants it.
+    /// Runs a statement that is a transaction of its own, written as the database wants it but for the names of tables.
     pub(crate) async fn call(
         &mut self,
         table: &'static str,
@@ -52,7 +55,8 @@ impl Tx {
         args: Vec<Value>,
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
-        self.conn.call(table, sql, args, columns).await
+        let sql = self.naming.render(sql);
+        self.conn.call(table, &sql, args, columns).await
     }
 
     /// Runs a statement whose answer nobody waits for, now or later.
@@ -60,7 +64,7 @@ impl Tx {
         self.dirty = true;
         match &mut self.later {
             Some(later) => {
-                let (sql, args) = self.dialect.render(&sql, args);
+                let (sql, args) = self.dialect.render(&self.naming, &sql, args);
                 later.push((sql.into_owned(), args));
             }
             None => {

@@ -4,6 +4,7 @@ use crate::faults::{Fault, Faults, Held, UnderWay};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use persistence_core::{Context, Error, Outcome, Result};
+use persistence_sql::Naming;
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
 use persistence_sql::value::{Kind, SqlRow, Value};
@@ -29,12 +30,14 @@ const GRACE: Duration = Duration::from_millis(5);
 pub struct FaultySql {
     inner: Arc<dyn SqlDriver>,
     faults: Arc<Faults>,
+    naming: Arc<Naming>,
 }
 
 impl FaultySql {
     /// Puts faults before a driver.
     pub fn new(inner: Arc<dyn SqlDriver>, faults: Arc<Faults>) -> Self {
-        FaultySql { inner, faults }
+        let naming = Arc::new(inner.info().schema.naming);
+        FaultySql { inner, faults, naming }
     }
 }
 
@@ -52,7 +55,8 @@ impl SqlDriver for FaultySql {
         let inner = self.inner.acquire(cx).await?;
         let (driver, faults) = (self.inner.clone(), self.faults.clone());
         let (in_transaction, written, served) = (None, Vec::new(), vec![cx.clone()]);
-        Ok(Box::new(FaultyConnection { driver, inner, faults, in_transaction, written, served }))
+        let naming = self.naming.clone();
+        Ok(Box::new(FaultyConnection { driver, inner, faults, naming, in_transaction, written, served }))
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
@@ -68,6 +72,7 @@ struct FaultyConnection {
     driver: Arc<dyn SqlDriver>,
     inner: Box<dyn SqlConnection>,
     faults: Arc<Faults>,
+    naming: Arc<Naming>,
     in_transaction: Option<UnderWay>,
     /// What the transaction has looked at or written to, by the names that scripts use.
     written: Vec<&'static str>,
@@ -181,7 +186,7 @@ impl SqlConnection for FaultyConnection {
         let done = self.inner.execute(sql, args).await?;
         if self.in_transaction.is_some() {
             // Where one connection writes, statements may come together.
-            self.written.extend(sql.split("; ").map(|statement| part(target(statement))));
+            self.written.extend(sql.split("; ").map(|statement| part(self.naming.plain(target(statement)))));
         }
         Ok(done)
     }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// A fresh place for one database: a name for servers, a directory for embedded engines. The same place is opened again
 /// when a case reopens its database.
 #[derive(Clone, Debug)]
-pub struct Space(Arc<Inner>);
+pub struct Space(Arc<Inner>, &'static str);
 
 #[derive(Debug)]
 struct Inner {
@@ -27,12 +27,31 @@ impl Space {
         // The process and a random part: many runs may share one server.
         let name = format!("pt_{:x}_{:04x}_{n}", std::process::id(), fastrand::u16(..));
         let inner = Inner { isolation, name, dir: OnceLock::new(), keep: AtomicBool::new(false) };
-        Space(Arc::new(inner))
+        Space(Arc::new(inner), "")
     }
 
     /// Whether all cases of the run use it, or one.
     pub fn isolation(&self) -> Isolation {
         self.0.isolation
+    }
+
+    /// The same place for tables of other names.
+    pub(crate) fn beside(&self, prefix: &'static str) -> Self {
+        Space(self.0.clone(), prefix)
+    }
+
+    /// What the tables of a SQL driver are called: in the database that is shared they have a prefix, and a schema if there are
+    /// `schemas`, so that a run shows both that names can be chosen and that they need not be.
+    ///
+    /// # Panics
+    ///
+    /// Never: the names are good.
+    pub fn tables(&self, schemas: bool) -> persistence_sql::SchemaSettings {
+        let shared = self.0.isolation == Isolation::Shared;
+        let prefix = if shared && self.1.is_empty() { "shared_" } else { self.1 };
+        let schema = (shared && schemas).then_some("Shared_1");
+        let naming = persistence_sql::Naming::default().with_schema(schema);
+        persistence_sql::SchemaSettings::named(naming.and_then(|n| n.with_prefix(prefix)).unwrap())
     }
 
     /// A name that no other place has: small letters, digits and `_`, at most 32 characters.

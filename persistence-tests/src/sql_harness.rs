@@ -10,6 +10,7 @@ use crate::{Fixture, Isolation, Space, generic};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use persistence_core::{Context, DriverInfo, Env, Error, Persistence, Result};
+use persistence_sql::Migrate;
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
 use std::future::Future;
@@ -113,7 +114,7 @@ impl Databases {
         let open = || async {
             let space = Space::new(Isolation::Shared);
             let driver = (self.provider)(space.clone()).await?;
-            driver.schema(SchemaOp::Upgrade).await?;
+            driver.schema(SchemaOp::Setup).await?;
             Ok((space, driver))
         };
         self.shared.get_or_try_init(open).await
@@ -157,7 +158,7 @@ impl SetUp<SqlFixture> for SqlSetUp {
     async fn set_up(&self, scene: Scene) -> Result<SqlFixture> {
         let place = self.place(&scene).await?;
         let driver = place.driver().await?;
-        SqlFixture::upgrade(&*driver).await?;
+        SqlFixture::set_up(&*driver).await?;
         Ok(SqlFixture::new(driver, Arc::new(place), scene))
     }
 }
@@ -176,7 +177,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) async fn driver(&self) -> Result<Arc<dyn SqlDriver>> {
         if self.space.isolation() == Isolation::Shared {
-            return Ok(Arc::new(Lent(self.databases.shared().await?.1.clone())));
+            return Ok(Arc::new(Lent::new(self.databases.shared().await?.1.clone())));
         }
         let driver = (self.databases.provider)(self.space.clone()).await?;
         *lock(&self.open) = Some(driver.clone());
@@ -187,6 +188,11 @@ impl Place {
     pub(crate) async fn bare(&self) -> Result<(Space, Arc<dyn SqlDriver>)> {
         let space = Space::new(Isolation::Own);
         Ok((space.clone(), (self.databases.provider)(space).await?))
+    }
+
+    /// Another driver on a space, for tables whose names begin otherwise.
+    pub(crate) async fn beside(&self, space: &Space, prefix: &'static str) -> Result<Arc<dyn SqlDriver>> {
+        (self.databases.provider)(space.beside(prefix)).await
     }
 
     async fn handle(&self, driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persistence>> {
@@ -205,7 +211,7 @@ impl Opener for Place {
     async fn another(&self, env: Env) -> Result<Arc<dyn Persistence>> {
         let own = lock(&self.open).clone();
         let driver: Arc<dyn SqlDriver> = match own {
-            Some(driver) => Arc::new(Lent(driver)),
+            Some(driver) => Arc::new(Lent::new(driver)),
             None => self.driver().await?,
         };
         self.handle(driver, env).await
@@ -222,24 +228,41 @@ impl Drop for Place {
 }
 
 /// A driver that others use as well: closing it does nothing.
-struct Lent(Arc<dyn SqlDriver>);
+pub(crate) struct Lent {
+    inner: Arc<dyn SqlDriver>,
+    migrate: Migrate,
+}
+
+impl Lent {
+    pub(crate) fn new(inner: Arc<dyn SqlDriver>) -> Self {
+        let migrate = inner.info().schema.migrate;
+        Lent { inner, migrate }
+    }
+
+    /// The same, where opening does this about the schema.
+    pub(crate) fn migrating(self, migrate: Migrate) -> Self {
+        Lent { migrate, ..self }
+    }
+}
 
 #[async_trait]
 impl SqlDriver for Lent {
     fn info(&self) -> SqlInfo {
-        self.0.info()
+        let mut info = self.inner.info();
+        info.schema.migrate = self.migrate;
+        info
     }
 
     fn dialect(&self) -> &'static Dialect {
-        self.0.dialect()
+        self.inner.dialect()
     }
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
-        self.0.acquire(cx).await
+        self.inner.acquire(cx).await
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
-        self.0.schema(op).await
+        self.inner.schema(op).await
     }
 
     async fn close(&self) -> Result<()> {

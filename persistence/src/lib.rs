@@ -86,11 +86,21 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Persistence>> {
 
 /// The same with one's own clock and ids.
 pub async fn connect_with(url: &str, env: &Env) -> Result<Arc<dyn Persistence>> {
+    registry_for(url)?.connect(url, env).await
+}
+
+/// Sets up, upgrades or inspects the schema of the database that a URL names, without opening it.
+pub async fn schema_of(url: &str, op: schema::SchemaOp) -> Result<schema::SchemaStatus> {
+    registry_for(url)?.schema(url, op).await
+}
+
+/// The schemes that this crate was built with, if that of the URL is one of them.
+fn registry_for(url: &str) -> Result<Registry> {
     let registry = registry();
-    if let Some(scheme) = scheme(url).filter(|s| !registry.schemes().any(|known| known == s)) {
-        return Err(Error::invalid("url", unknown(&scheme, &registry)));
+    match scheme(url).filter(|s| !registry.schemes().any(|known| known == s)) {
+        Some(scheme) => Err(Error::invalid("url", unknown(&scheme, &registry))),
+        None => Ok(registry),
     }
-    registry.connect(url, env).await
 }
 
 /// The scheme of a URL, if it has one. Only that part may be quoted in an error: the rest may hold a password.

@@ -5,5 +5,6 @@
 
 mod crash;
 mod replay;
+mod schema;
 mod show;
 mod support;

@@ -59,9 +59,20 @@ impl SqlFixture {
         self.place.bare().await
     }
 
+    /// A handle of its own on a space, as another process would have it; `prefix` is what its tables are called.
+    pub async fn beside(&self, space: &crate::Space, prefix: &'static str) -> Result<Arc<dyn SqlDriver>> {
+        self.place.beside(space, prefix).await
+    }
+
     /// A statement written with `?`, as this database wants it.
     pub fn sql(&self, sql: &str) -> String {
-        if self.driver.dialect().placeholders == Placeholders::Question {
+        Self::sql_of(&*self.driver, sql)
+    }
+
+    /// The same for another database.
+    pub fn sql_of(driver: &dyn SqlDriver, sql: &str) -> String {
+        let sql = &*driver.info().schema.naming.render(sql);
+        if driver.dialect().placeholders == Placeholders::Question {
             return sql.to_owned();
         }
         let mut parts = sql.split('?');
@@ -101,9 +112,9 @@ impl SqlFixture {
         Ok(rows[0].bytes()?.to_vec())
     }
 
-    /// Upgrades the schema.
-    pub async fn upgrade(driver: &dyn SqlDriver) -> Result<()> {
-        driver.schema(SchemaOp::Upgrade).await.map(drop)
+    /// Sets up the schema.
+    pub async fn set_up(driver: &dyn SqlDriver) -> Result<()> {
+        driver.schema(SchemaOp::Setup).await.map(drop)
     }
 }
 
