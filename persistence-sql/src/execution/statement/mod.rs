@@ -57,7 +57,7 @@ pub(super) async fn apply(
         }
     }
     let table = if plans.iter().any(|p| !p.nodes.is_empty()) { "history_nodes" } else { "executions" };
-    let rows = tx.call(table, &shape.render(), args, COLUMNS).await?;
+    let rows = tx.call(table, &shape.text(), args, COLUMNS).await?;
     let (refused, looked) = read(rows)?;
     Ok((1..)
         .zip(plans)

@@ -3,7 +3,9 @@
 
 use super::super::rows::{Rows, WaveRows, action};
 use crate::value::Value;
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 /// What a wave needs of the statement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,8 +70,18 @@ impl Shape {
         ]
     }
 
-    /// The statement.
-    pub(super) fn render(self) -> String {
+    /// The statement. Few shapes occur in practice, so each is rendered once.
+    pub(super) fn text(self) -> Arc<str> {
+        static RENDERED: LazyLock<RwLock<HashMap<Shape, Arc<str>>>> = LazyLock::new(RwLock::default);
+        if let Some(text) = RENDERED.read().unwrap_or_else(PoisonError::into_inner).get(&self) {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = self.render().into();
+        RENDERED.write().unwrap_or_else(PoisonError::into_inner).insert(self, Arc::clone(&text));
+        text
+    }
+
+    fn render(self) -> String {
         let mut parts: Vec<&str> = vec![PLANS];
         let mut add = |wanted: bool, part: &'static str| parts.extend(wanted.then_some(part));
         add(self.currents, CURRENTS);
