@@ -125,6 +125,8 @@ impl Builder {
             })
             .pragma("cache_size", "-16384")
             .pragma("wal_autocheckpoint", "8000")
+            // Statements of several rows keep what they would have to undo, which is in a file otherwise.
+            .pragma("temp_store", "MEMORY")
             .statement_cache_capacity(self.statement_cache);
         match &self.path {
             Some(path) => options.filename(path).journal_mode(SqliteJournalMode::Wal),

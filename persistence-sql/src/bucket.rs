@@ -11,9 +11,10 @@ use crate::naming::Naming;
 use crate::settings::Migrate;
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value};
+use crate::work::Work;
+pub(crate) use crate::work::work;
 use crate::writer::{Job, Writer};
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -168,17 +169,6 @@ enum Around {
     Nothing,
 }
 
-/// The work of a transaction: may be run more than once, each time from the beginning.
-pub(crate) type Work<T> = Arc<dyn for<'t> Fn(&'t mut Tx, Tried) -> BoxFuture<'t, Result<T>> + Send + Sync>;
-
-/// Work from a closure, whose signature this fixes.
-pub(crate) fn work<T, F>(f: F) -> Work<T>
-where
-    F: for<'t> Fn(&'t mut Tx, Tried) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
-{
-    Arc::new(f)
-}
-
 impl Bucket {
     /// Runs work in a transaction until its outcome is known. It is run again after a conflict, because nothing was applied,
     /// and after a lost answer, because only running it again tells.
@@ -249,15 +239,15 @@ impl Bucket {
         sent: &Sent,
     ) -> Result<T> {
         if let Some(writer) = &self.writer {
-            return Job::submit(writer, cx, Arc::clone(work), tried, sent.clone()).await;
+            return Job::submit(writer, cx, work.clone(), tried, sent.clone()).await;
         }
         let mut tx = self.connection(cx).await?;
         if around == Around::Nothing {
             sent.send();
-            return work(&mut tx, tried).await;
+            return work.run(&mut tx, tried).await;
         }
         tx.conn.begin(true).await?;
-        match work(&mut tx, tried).await {
+        match work.run(&mut tx, tried).await {
             Ok(done) => {
                 sent.send();
                 tx.conn.commit().await.map(|()| done)

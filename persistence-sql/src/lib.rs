@@ -25,6 +25,7 @@ mod tables;
 mod task;
 mod tx;
 pub mod value;
+mod work;
 mod writer;
 
 pub use bucket::open;

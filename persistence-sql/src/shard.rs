@@ -11,6 +11,7 @@ use crate::tx::Tx;
 use crate::value::{Kind, SqlRow};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const COLUMNS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Int];
@@ -56,6 +57,18 @@ async fn range_of(tx: &mut Tx, shard_id: ShardId, lock: &str) -> Result<Option<(
 pub(crate) async fn fence(tx: &mut Tx, shard_id: ShardId) -> Result<Option<RangeId>> {
     let lock = tx.dialect.for_share;
     Ok(range_of(tx, shard_id, lock).await?.map(|(range_id, _)| range_id))
+}
+
+/// The stored range ids of shards, locked in their order like one.
+pub(crate) async fn fences(tx: &mut Tx, shards: BTreeSet<ShardId>) -> Result<Vec<(ShardId, RangeId)>> {
+    if let (1, Some(&shard_id)) = (shards.len(), shards.first()) {
+        return Ok(fence(tx, shard_id).await?.map(|range_id| (shard_id, range_id)).into_iter().collect());
+    }
+    let columns = [("shard_id", Kind::Int), ("range_id", Kind::Int)];
+    let keys = shards.iter().map(|shard_id| vec![shard_id.0.into()]).collect();
+    let order = format!(" ORDER BY shard_id{}", tx.dialect.for_share);
+    let rows = tx.select(&SHARDS, &columns, keys, &order).await?;
+    rows.into_iter().map(|mut row| Ok((row.shard()?, row.int()?))).collect()
 }
 
 /// Fails with `ShardOwnershipLost` unless the shard is owned with this range id; holds it until the transaction ends.

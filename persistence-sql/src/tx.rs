@@ -125,9 +125,13 @@ impl Tx {
         &mut self,
         table: &TableDef,
         columns: &[(&str, Kind)],
-        keys: Vec<Vec<Value>>,
+        mut keys: Vec<Vec<Value>>,
         suffix: &str,
     ) -> Result<Vec<SqlRow>> {
+        // Up to a power of two with the last key again, which finds nothing twice: one statement instead of several.
+        if let Some(last) = keys.last().cloned() {
+            keys.resize(keys.len().next_power_of_two(), last);
+        }
         let names = columns.iter().map(|c| c.0).collect::<Vec<_>>().join(", ");
         let kinds: Vec<Kind> = columns.iter().map(|c| c.1).collect();
         let mut rows = Vec::new();

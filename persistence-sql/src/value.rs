@@ -1,6 +1,6 @@
 //! Values as they cross the driver boundary: bound and read natively, never formatted into text.
 
-use crate::core::{Error, Result};
+use crate::core::{Error, Result, ShardId};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -115,6 +115,11 @@ impl SqlRow {
             Some(Value::Int(v)) => Ok(v),
             _ => Err(self.damaged()),
         }
+    }
+
+    /// The next column: the number of a shard.
+    pub(crate) fn shard(&mut self) -> Result<ShardId> {
+        i32::try_from(self.int()?).map(ShardId).map_err(|_| self.damaged())
     }
 
     /// The next column: an integer or NULL.

@@ -12,7 +12,7 @@ mod wave;
 
 pub use judge::{Found, FoundCurrent, judge};
 pub use plan::*;
-pub use wave::{Wave, waves};
+pub use wave::{Touching, Wave, waves};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! Plans of one shard in groups without overlaps.
 
 use super::plan::{TaskPlace, TransitionPlan, task_place};
-use crate::ids::{BranchId, RangeId, TreeId};
+use crate::ids::{BranchId, RangeId, ShardId, TreeId};
 use crate::store::{CurrentKey, RunKey};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Plans that touch nothing in common and hold the same range id: one statement or one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,19 @@ pub fn waves(plans: &[TransitionPlan], mut fits: impl FnMut(&[usize], usize) -> 
     waves
 }
 
+/// What plans of any shards touch.
+#[derive(Debug, Default)]
+pub struct Touching<'a>(HashSet<(ShardId, Touched<'a>)>);
+
+impl<'a> Touching<'a> {
+    /// Adds a plan; false if it touches what one of those that were added does.
+    pub fn add(&mut self, plan: &'a TransitionPlan) -> bool {
+        touched(plan).into_iter().all(|t| self.0.insert((plan.shard_id, t)))
+    }
+}
+
 /// Something that at most one plan of a wave may touch.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum Touched<'a> {
     Run(&'a RunKey),
     Current(&'a CurrentKey),

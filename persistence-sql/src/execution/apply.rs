@@ -1,12 +1,13 @@
 //! Plans in waves, each wave in one transaction.
 
 use super::rows::fence_of;
-use super::{statement, transact};
+use super::{Answers, statement, transact};
 use crate::bucket::{Bucket, Tried, work};
-use crate::core::transition::*;
+use crate::core::transition::{TransitionPlan, waves};
 use crate::core::{Context, Error, Result, Timestamp};
 use crate::dialect::Transitions;
 use crate::tx::Tx;
+use crate::work::Wave;
 use std::sync::Arc;
 
 /// The most plans of one transaction.
@@ -69,23 +70,26 @@ impl Bucket {
         sent: &Arc<Vec<usize>>,
         tried: Tried,
         now: Timestamp,
-    ) -> Result<(Vec<Option<Result<()>>>, Tried)> {
+    ) -> Result<(Answers, Tried)> {
         let (plans, sent) = (Arc::clone(plans), Arc::clone(sent));
-        let mode = self.dialect.transitions;
+        let wave = Wave { plans, sent, now, result: |answers, tried| (answers, tried) };
+        let (ours, mode) = (wave.clone(), self.dialect.transitions);
         let work = work(move |tx: &mut Tx, tried| {
-            let (plans, sent) = (Arc::clone(&plans), Arc::clone(&sent));
+            let wave = ours.clone();
             Box::pin(async move {
-                let wave: Vec<&TransitionPlan> = sent.iter().filter_map(|&i| plans.get(i)).collect();
-                debug_assert!(wave.iter().all(|p| p.fence.is_none() || p.fence == fence_of(&wave)));
+                let wave = wave.plans(tried);
+                debug_assert!(
+                    wave.plans.iter().all(|p| p.fence.is_none() || p.fence == fence_of(&wave.plans))
+                );
                 let answers = match mode {
-                    Transitions::Transaction => transact::transact(tx, &wave, tried, now).await?,
-                    Transitions::Statement => statement::apply(tx, &wave, tried, now).await?,
+                    Transitions::Transaction => transact(tx, &[wave]).await?.pop().unwrap_or_default(),
+                    Transitions::Statement => statement::apply(tx, &wave.plans, tried, now).await?,
                 };
                 Ok((answers, tried))
             })
         });
         match mode {
-            Transitions::Transaction => self.write(cx, work).await,
+            Transitions::Transaction => self.write(cx, work.of(wave)).await,
             Transitions::Statement => self.write_at_once(cx, tried, work).await,
         }
     }

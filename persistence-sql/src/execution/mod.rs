@@ -8,6 +8,8 @@ mod statement;
 mod tasks;
 mod transact;
 
+pub(crate) use transact::{Answers, WaveOf, transact};
+
 use crate::bucket::Sql;
 use crate::core::store::*;
 use crate::core::transition::TransitionPlan;

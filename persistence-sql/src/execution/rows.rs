@@ -107,6 +107,24 @@ impl WaveRows {
         rows
     }
 
+    /// Adds the rows of a wave with its shard in the place of the plan's number, as they are stored.
+    pub(super) fn append(&mut self, wave: WaveRows, shard_id: ShardId) {
+        let add = |to: &mut Rows, rows: Rows| {
+            to.extend(rows.into_iter().map(|mut row| {
+                row[0] = shard_id.0.into();
+                row
+            }));
+        };
+        add(&mut self.currents, wave.currents);
+        add(&mut self.runs, wave.runs);
+        add(&mut self.clears, wave.clears);
+        add(&mut self.delete_items, wave.delete_items);
+        add(&mut self.put_items, wave.put_items);
+        add(&mut self.tasks, wave.tasks);
+        add(&mut self.nodes, wave.nodes);
+        add(&mut self.branches, wave.branches);
+    }
+
     fn add_run(&mut self, i: i64, plan: &TransitionPlan, step: &RunStep, looked: &Looked) {
         let attempt = plan.attempt.map_or(Uuid::nil(), |a| a.0);
         match &step.action {

@@ -1,57 +1,77 @@
 //! A wave as a transaction of several statements: look with locks, judge, write. For databases that cannot do it in one.
 
 use super::found::Looked;
-use super::rows::{Rows, WaveRows, action, current_key, fence_of, run_key};
+use super::rows::{Rows, WaveRows, action, current_key, run_key};
 use crate::bucket::Tried;
 use crate::core::store::{CurrentKey, RunKey};
 use crate::core::transition::*;
 use crate::core::{Result, ShardId, Timestamp};
-use crate::shard::fence;
+use crate::shard::fences;
 use crate::tables::*;
 use crate::tx::Tx;
-use crate::value::{Kind, Value};
-use std::collections::BTreeSet;
+use crate::value::Kind;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Applies plans of one shard in the transaction that is open.
-pub(super) async fn transact(
-    tx: &mut Tx,
-    plans: &[&TransitionPlan],
-    tried: Tried,
-    now: Timestamp,
-) -> Result<Vec<Option<Result<()>>>> {
-    let Some(shard_id) = plans.first().map(|p| p.shard_id) else { return Ok(Vec::new()) };
-    let looked = look(tx, shard_id, plans).await?;
-    let refused: Vec<_> = plans.iter().map(|plan| looked.refuse(plan, tried)).collect();
-    let applied: Vec<&TransitionPlan> =
-        plans.iter().zip(&refused).filter(|(_, r)| r.is_none()).map(|(p, _)| *p).collect();
-    write(tx, shard_id, WaveRows::of(&applied, now, &looked)).await?;
-    Ok(refused.into_iter().map(|r| Some(r.unwrap_or(Ok(())))).collect())
+/// Plans of one shard that touch nothing in common, nor anything of other waves in the same transaction.
+#[derive(Default)]
+pub(crate) struct WaveOf<'a> {
+    pub(crate) plans: Vec<&'a TransitionPlan>,
+    pub(crate) tried: Tried,
+    pub(crate) now: Timestamp,
 }
 
-async fn look(tx: &mut Tx, shard_id: ShardId, plans: &[&TransitionPlan]) -> Result<Looked> {
-    let range_id = match fence_of(plans) {
-        Some(_) => fence(tx, shard_id).await?,
-        None => None,
-    };
-    let currents: BTreeSet<&CurrentKey> =
-        plans.iter().filter_map(|p| p.current.as_ref().map(|c| &c.key)).collect();
-    let runs: BTreeSet<&RunKey> = plans.iter().flat_map(|p| p.runs.iter().map(|r| &r.key)).collect();
-    let mut looked = Looked { range_id, ..Looked::default() };
+/// What became of the plans of a wave.
+pub(crate) type Answers = Vec<Option<Result<()>>>;
+
+/// Applies waves in the transaction that is open.
+pub(crate) async fn transact(tx: &mut Tx, waves: &[WaveOf<'_>]) -> Result<Vec<Answers>> {
+    let plans: Vec<&TransitionPlan> = waves.iter().flat_map(|w| w.plans.iter().copied()).collect();
+    let looked = look(tx, &plans).await?;
+    let (mut answers, mut rows, nothing) =
+        (Vec::with_capacity(waves.len()), WaveRows::default(), Looked::default());
+    for wave in waves {
+        let Some(shard_id) = wave.plans.first().map(|p| p.shard_id) else {
+            answers.push(Vec::new());
+            continue;
+        };
+        let looked = looked.get(&shard_id).unwrap_or(&nothing);
+        let refused: Answers = wave.plans.iter().map(|plan| looked.refuse(plan, wave.tried)).collect();
+        let applied: Vec<&TransitionPlan> =
+            wave.plans.iter().zip(&refused).filter(|(_, r)| r.is_none()).map(|(p, _)| *p).collect();
+        rows.append(WaveRows::of(&applied, wave.now, looked), shard_id);
+        answers.push(refused.into_iter().map(|r| Some(r.unwrap_or(Ok(())))).collect());
+    }
+    write(tx, rows).await?;
+    Ok(answers)
+}
+
+async fn look(tx: &mut Tx, plans: &[&TransitionPlan]) -> Result<BTreeMap<ShardId, Looked>> {
+    let mut looked: BTreeMap<ShardId, Looked> = BTreeMap::new();
+    let fenced: BTreeSet<ShardId> = plans.iter().filter(|p| p.fence.is_some()).map(|p| p.shard_id).collect();
+    for (shard_id, range_id) in fences(tx, fenced).await? {
+        looked.entry(shard_id).or_default().range_id = Some(range_id);
+    }
+    let currents: BTreeSet<(ShardId, &CurrentKey)> =
+        plans.iter().filter_map(|p| p.current.as_ref().map(|c| (p.shard_id, &c.key))).collect();
+    let runs: BTreeSet<(ShardId, &RunKey)> =
+        plans.iter().flat_map(|p| p.runs.iter().map(|r| (p.shard_id, &r.key))).collect();
     let lock = tx.dialect.for_update;
 
     let columns = [
+        ("shard_id", Kind::Int),
         ("namespace_id", Kind::Uuid),
         ("workflow_id", Kind::Text),
         ("archetype", Kind::Int),
         ("record", Kind::Bytes),
     ];
-    let keys = currents.iter().map(|k| current_key(shard_id, k)).collect();
+    let keys = currents.iter().map(|(shard_id, k)| current_key(*shard_id, k)).collect();
     let order = format!(" ORDER BY shard_id, namespace_id, workflow_id, archetype{lock}");
     for mut row in tx.select(&CURRENT, &columns, keys, &order).await? {
-        looked.add_current(&mut row)?;
+        looked.entry(row.shard()?).or_default().add_current(&mut row)?;
     }
 
     let columns = [
+        ("shard_id", Kind::Int),
         ("namespace_id", Kind::Uuid),
         ("workflow_id", Kind::Text),
         ("run_id", Kind::Uuid),
@@ -60,34 +80,26 @@ async fn look(tx: &mut Tx, shard_id: ShardId, plans: &[&TransitionPlan]) -> Resu
         ("created_by", Kind::Uuid),
         ("attempts", Kind::Bytes),
     ];
-    let keys = runs.iter().map(|k| run_key(shard_id, k)).collect();
+    let keys = runs.iter().map(|(shard_id, k)| run_key(*shard_id, k)).collect();
     let order = format!(" ORDER BY shard_id, namespace_id, workflow_id, run_id{lock}");
     for mut row in tx.select(&EXECUTIONS, &columns, keys, &order).await? {
-        looked.add_run(&mut row)?;
+        looked.entry(row.shard()?).or_default().add_run(&mut row)?;
     }
     Ok(looked)
 }
 
 /// Runs the statements; deletes come before puts.
-async fn write(tx: &mut Tx, shard_id: ShardId, rows: WaveRows) -> Result<()> {
-    let shard: Value = shard_id.0.into();
-    let own = |rows: Rows| -> Rows {
-        let with_shard = |mut row: Vec<Value>| {
-            row[0] = shard.clone();
-            row
-        };
-        rows.into_iter().map(with_shard).collect()
-    };
-    write_currents(tx, own(rows.currents)).await?;
-    write_runs(tx, own(rows.runs)).await?;
-    for row in own(rows.clears) {
+async fn write(tx: &mut Tx, rows: WaveRows) -> Result<()> {
+    write_currents(tx, rows.currents).await?;
+    write_runs(tx, rows.runs).await?;
+    for row in rows.clears {
         tx.execute(CLEAR, row).await?;
     }
-    tx.delete(&ITEMS, own(rows.delete_items)).await?;
-    tx.put(&ITEMS, own(rows.put_items), true).await?;
-    tx.put(&HISTORY_TASKS, own(rows.tasks), true).await?;
-    tx.put(&NODES, own(rows.nodes), true).await?;
-    tx.put(&TREES, own(rows.branches), true).await
+    tx.delete(&ITEMS, rows.delete_items).await?;
+    tx.put(&ITEMS, rows.put_items, true).await?;
+    tx.put(&HISTORY_TASKS, rows.tasks, true).await?;
+    tx.put(&NODES, rows.nodes, true).await?;
+    tx.put(&TREES, rows.branches, true).await
 }
 
 const CLEAR: &str = "\
