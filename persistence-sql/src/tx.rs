@@ -128,8 +128,9 @@ impl Tx {
         mut keys: Vec<Vec<Value>>,
         suffix: &str,
     ) -> Result<Vec<SqlRow>> {
-        // Up to a power of two with the last key again, which finds nothing twice: one statement instead of several.
-        if let Some(last) = keys.last().cloned() {
+        // Up to a power of two with the last key again, which finds nothing twice in one statement.
+        let fits = keys.len().next_power_of_two() * table.key.len() <= self.dialect.max_parameters;
+        if let Some(last) = keys.last().filter(|_| fits).cloned() {
             keys.resize(keys.len().next_power_of_two(), last);
         }
         let names = columns.iter().map(|c| c.0).collect::<Vec<_>>().join(", ");

@@ -171,6 +171,17 @@ fn waves_keep_the_order_of_what_overlaps() {
     assert_eq!(small.len(), 2);
 }
 
+#[test]
+fn plans_touch_the_same_only_in_one_shard() {
+    let plan = |shard: i32, id: i64| {
+        let tasks = vec![task(id, b"x")];
+        AddHistoryTasks { shard_id: ShardId(shard), range_id: 5, tasks }.lower().unwrap()
+    };
+    let plans = [plan(1, 1), plan(2, 1), plan(1, 2), plan(2, 1)];
+    let mut touching = Touching::default();
+    assert_eq!(plans.each_ref().map(|p| touching.add(p)), [true, true, true, false]);
+}
+
 struct Stored(Option<i64>, Option<CurrentRecord>, Option<RunCondition>);
 
 impl Found for Stored {

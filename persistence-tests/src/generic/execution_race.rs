@@ -1,6 +1,6 @@
 //! Many writers on one condition.
 
-use crate::build::execution::Flow;
+use crate::build::execution::{Flow, move_shard};
 use crate::build::expect::*;
 use crate::build::record::*;
 use crate::race::{Overlap, race};
@@ -52,6 +52,59 @@ crate::cases! {
             assert_eq!(w.current().await?, won[0].record.current(run.run_id));
         }
         assert_eq!(w.tasks(TaskCategory::TRANSFER).await?, tasks);
+    }
+
+    /// Runs of the same name in many shards, written at the same moment, are others: each keeps its own state, and whoever lost
+    /// its shard writes nothing, whatever those beside it do.
+    #[covers("execution.create_execution", "execution.update_execution!shard_ownership_lost")]
+    async fn the_same_run_in_other_shards_is_another(t) {
+        let first = Flow::new(t).await?;
+        let run = snapshot(t.run(), Running);
+        let mut flows = vec![first.clone()];
+        for _ in 1..2 * WRITERS {
+            let shard_id = Flow::new(t).await?.shard_id;
+            flows.push(Flow { shard_id, ..first.clone() });
+        }
+        let flows = Arc::new(flows);
+        let change = |i: i64, version: i64| {
+            Mutation { upsert_items: items(100 * version + i), ..mutation(run.run_id, version, Running) }
+        };
+        let rounds: Vec<Vec<Mutation>> =
+            (1..6).map(|version| (0..).take(flows.len()).map(|i| change(i, version)).collect()).collect();
+        let results = race(flows.len(), |i, line| {
+            let (w, run) = (flows[i].clone(), run.clone());
+            async move {
+                line.wait().await;
+                w.send(&w.brand_new(&run)).await
+            }
+        })
+        .await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        for w in flows.iter().skip(1).step_by(2) {
+            w.p.shards().update_shard(&w.cx(), &move_shard(w.shard_id, 2, 3)).await?;
+        }
+        for round in &rounds {
+            let results = race(flows.len(), |i, line| {
+                let (w, change) = (flows[i].clone(), round[i].clone());
+                async move {
+                    line.wait().await;
+                    w.send(&w.update_current(&change)).await
+                }
+            })
+            .await;
+            for (i, result) in results.into_iter().enumerate() {
+                let owned = i % 2 == 0;
+                assert_eq!(result.is_ok(), owned, "shard {i}: {result:?}");
+                if let Err(e) = result {
+                    assert_eq!(e.kind(), ErrorKind::ShardOwnershipLost, "shard {i}");
+                }
+            }
+        }
+        for (i, w) in flows.iter().enumerate() {
+            let changes = rounds.iter().map(|round| &round[i]).filter(|_| i % 2 == 0);
+            let expected = changes.fold(created(&run), |state, change| mutated(&state, change));
+            assert_eq!(w.load(run.run_id).await?, expected, "shard {i}");
+        }
     }
 
     /// Of many who create a run under one workflow id one wins; the losers see the winner's record, and leave no run.
