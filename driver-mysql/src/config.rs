@@ -6,7 +6,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 persistence_sql::server_builder! {
     opens: Mysql,
-    defaults: ServerDefaults { port: 3306, schemas: false, application_name: false },
+    defaults: ServerDefaults { port: 3306, schemas: false, application_name: false, procedures: true },
 }
 
 /// Everything but user and password.

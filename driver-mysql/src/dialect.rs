@@ -2,7 +2,7 @@
 
 use persistence_sql::dialect::{Dialect, Placeholders, Transitions, Upsert};
 
-pub(crate) static MYSQL: Dialect = Dialect {
+const MYSQL: Dialect = Dialect {
     name: "mysql",
     placeholders: Placeholders::Question,
     upsert: Upsert::OnDuplicateKey,
@@ -16,3 +16,8 @@ pub(crate) static MYSQL: Dialect = Dialect {
     tuple_ranges: false,
     transitions: Transitions::Transaction,
 };
+
+/// Where there are no procedures, or they are not wanted.
+pub(crate) static TRANSACTIONS: Dialect = MYSQL;
+
+pub(crate) static PROCEDURES: Dialect = Dialect { transitions: Transitions::Procedure, ..MYSQL };

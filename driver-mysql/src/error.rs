@@ -15,6 +15,8 @@ enum Meaning {
     /// The statement took too long, or was killed.
     Interrupted,
     Unavailable(&'static str),
+    /// The server ended the session. It may have committed what it was asked for before.
+    Gone(&'static str),
     Damaged,
 }
 
@@ -43,8 +45,10 @@ fn meaning(number: u16) -> Option<Meaning> {
         1142 | 1143 | 1227 | 1370 => Unavailable("the user lacks a privilege"),
         1049 => Unavailable("there is no such database"),
         1051 | 1054 | 1146 | 1305 => Unavailable("the schema lacks something: upgrade it"),
-        1053 | 1077..=1079 => Unavailable("the server shuts down"),
-        1152 | 1158..=1161 | 1184 | 3169 | 4031 => Unavailable("the server closed the connection"),
+        1053 | 1077..=1079 => Gone("the server shuts down"),
+        1152 | 1158..=1161 | 1184 | 1927 | 3169 => Gone("the server closed the connection"),
+        // Said to a connection that was idle for too long, at its next statement, which is not looked at.
+        4031 => Unavailable("the server closed the idle connection"),
         1194 | 1195 | 1712 | 1877 => Damaged,
         _ => return None,
     })
@@ -56,7 +60,14 @@ pub(crate) fn classify(operation: &'static str, location: &str, e: sqlx::Error) 
     match &e {
         sqlx::Error::Database(d) => {
             let number = d.try_downcast_ref::<MySqlDatabaseError>().map_or(0, MySqlDatabaseError::number);
-            of_number(operation, location, number, e).with_outcome(Outcome::NotApplied)
+            let unknown = match meaning(number) {
+                Some(Meaning::Gone(_)) => operation != "acquire",
+                // The procedure may have been killed after its commit.
+                Some(Meaning::Interrupted) | None => operation == "call",
+                _ => false,
+            };
+            let error = of_number(operation, location, number, e);
+            if unknown { error } else { error.with_outcome(Outcome::NotApplied) }
         }
         sqlx::Error::PoolTimedOut => exhausted("connection pool", location).with_source(e),
         sqlx::Error::PoolClosed => Error::closed(location).with_source(e),
@@ -79,7 +90,9 @@ fn of_number(operation: &'static str, location: &str, number: u16, e: sqlx::Erro
         Meaning::Exhausted(what) => exhausted(what, location).with_source(e),
         Meaning::TooLarge(what) => Error::too_large(what, 0, 0).with_source(e),
         Meaning::Interrupted => Error::timeout(operation).with_source(e),
-        Meaning::Unavailable(reason) => Error::unavailable(operation, reason).with_source(e),
+        Meaning::Unavailable(reason) | Meaning::Gone(reason) => {
+            Error::unavailable(operation, reason).with_source(e)
+        }
         Meaning::Damaged => Error::corrupted(location, "the server reports damaged data").with_source(e),
     }
 }
@@ -117,7 +130,11 @@ mod tests {
             (&[1290, 1792, 1836], Unavailable, None),
             (&[1044, 1045, 1049, 1129, 1130, 1142, 1143, 1227, 1370], Unavailable, None),
             (&[1051, 1054, 1146, 1305, 1698, 1820, 1862, 3118], Unavailable, None),
-            (&[1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 3169, 4031], Unavailable, None),
+            (
+                &[1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031],
+                Unavailable,
+                None,
+            ),
             (&[1194, 1195, 1712, 1877], Corrupted, None),
         ];
         let mut known = 0;

@@ -11,6 +11,7 @@
 //! | `connect_timeout` | how long a new one may take | `10s` |
 //! | `idle_timeout`, `max_lifetime` | when a connection is closed, and when replaced | `10min`, `30min` |
 //! | `statement_timeout` | how long the server works on a `SELECT` | unlimited |
+//! | `transitions` | `procedure`: one call each, if there are procedures or the user may create them; or `transaction` | `procedure` |
 //! | `statement_cache` | prepared statements that each connection keeps; 0 for none | 256 |
 //! | `sslmode` | `disable`, `prefer`, `require`, `verify-ca` or `verify-full` | `prefer`; `verify-full` with a CA |
 //! | `sslrootcert` | the CAs that are trusted, a PEM file | the usual ones |
@@ -21,6 +22,7 @@ mod connection;
 mod dialect;
 mod error;
 mod migrate;
+mod procedure;
 mod store;
 
 pub use config::Builder;

@@ -2,9 +2,10 @@
 
 use crate::config::{Builder, connect_options};
 use crate::connection::Connection;
-use crate::dialect::MYSQL;
+use crate::dialect::{PROCEDURES, TRANSACTIONS};
 use crate::error::classify;
 use crate::migrate::MIGRATIONS;
+use crate::procedure;
 use async_trait::async_trait;
 use persistence_sql::core::connect::Connector;
 use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Outcome, Persistence, Result};
@@ -13,6 +14,7 @@ use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, 
 use persistence_sql::server::Server;
 use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use url::Url;
 
@@ -33,6 +35,9 @@ pub struct Mysql {
     pool: MySqlPool,
     acquire_timeout: Duration,
     info: SqlInfo,
+    use_procedures: bool,
+    /// Whether they can be called: known after the schema was set up or looked at.
+    procedures: AtomicBool,
 }
 
 impl Mysql {
@@ -61,7 +66,21 @@ impl Mysql {
             Capability::MultiProcess,
         ]);
         let info = SqlInfo { driver: "mysql", location, capabilities, schema: server.schema };
-        Ok(Mysql { pool, acquire_timeout: server.acquire_timeout, info })
+        Ok(Mysql {
+            pool,
+            acquire_timeout: server.acquire_timeout,
+            info,
+            use_procedures: server.procedures,
+            procedures: AtomicBool::new(false),
+        })
+    }
+
+    async fn look_for_procedures(&self, create: bool) -> Result<()> {
+        let classified = |e| classify("schema", &self.info.location, e);
+        let mut conn = self.pool.acquire().await.map_err(classified)?;
+        let ready = procedure::ready(&mut conn, &self.info.schema.naming, create).await;
+        self.procedures.store(ready.map_err(classified)?, Relaxed);
+        Ok(())
     }
 }
 
@@ -72,7 +91,7 @@ impl SqlDriver for Mysql {
     }
 
     fn dialect(&self) -> &'static Dialect {
-        &MYSQL
+        if self.procedures.load(Relaxed) { &PROCEDURES } else { &TRANSACTIONS }
     }
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
@@ -88,7 +107,12 @@ impl SqlDriver for Mysql {
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
         let mut conn = self.acquire(&Context::new()).await?;
-        MIGRATIONS.run(&mut *conn, op, &self.info.schema.naming).await
+        let status = MIGRATIONS.run(&mut *conn, op, &self.info.schema.naming).await?;
+        drop(conn);
+        if self.use_procedures {
+            self.look_for_procedures(op != SchemaOp::Status).await?;
+        }
+        Ok(status)
     }
 
     async fn close(&self) -> Result<()> {

@@ -13,9 +13,9 @@ static SERVER: Server =
         .args(&["--max-connections=1000", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0"])
         .data_in_memory("/var/lib/mysql");
 
-async fn open(space: Space) -> Result<Arc<dyn SqlDriver>> {
+async fn open(space: Space, options: &str) -> Result<Arc<dyn SqlDriver>> {
     let server = SERVER.url(|host, port| format!("mysql://root@{host}:{port}")).await?;
-    let builder = |database: &str| Builder::new(&format!("{server}/{database}?acquire_timeout=60s"));
+    let builder = |database: &str| Builder::new(&format!("{server}/{database}?acquire_timeout=60s{options}"));
     let admin = builder("mysql")?.with_pool_size(1).open().await?;
     let create = format!("CREATE DATABASE IF NOT EXISTS {}", space.name());
     admin.acquire(&Context::new()).await?.execute(&create, Vec::new()).await?;
@@ -24,5 +24,7 @@ async fn open(space: Space) -> Result<Arc<dyn SqlDriver>> {
 }
 
 fn main() -> ExitCode {
-    SERVER.run(|| persistence_tests::main(SqlHarness::new("mysql", open)))
+    let harness = SqlHarness::new("mysql", |space| open(space, ""))
+        .also("transaction", |space| open(space, "&transitions=transaction"));
+    SERVER.run(|| persistence_tests::main(harness))
 }

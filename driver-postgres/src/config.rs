@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 persistence_sql::server_builder! {
     opens: Postgres,
-    defaults: ServerDefaults { port: 5432, schemas: true, application_name: true },
+    defaults: ServerDefaults { port: 5432, schemas: true, application_name: true, procedures: false },
 }
 
 /// What every session is set to. The planner takes a generic plan for dear, because it does not know how short the arrays of a

@@ -33,6 +33,8 @@ pub enum Transitions {
     /// In one statement that locks, judges and writes: needs `RETURNING`-less writes in `WITH`, `unnest` and lateral locks, as
     /// PostgreSQL has them.
     Statement,
+    /// In one call of a stored procedure, which the driver has created: see [`procedures`](crate::procedures).
+    Procedure,
 }
 
 /// One database's SQL.

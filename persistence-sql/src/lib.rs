@@ -29,6 +29,7 @@ mod work;
 mod writer;
 
 pub use bucket::open;
+pub use execution::{Procedure, procedures};
 pub use naming::Naming;
 pub use reject::{Class, Rejected, class};
 pub use settings::{Migrate, SchemaSettings};

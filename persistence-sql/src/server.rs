@@ -76,6 +76,8 @@ pub struct Server {
     pub statement_timeout: Option<Duration>,
     /// How many prepared statements each connection keeps; 0 prepares none beyond its one use.
     pub statement_cache: usize,
+    /// Whether transitions call stored procedures, where the driver can use them.
+    pub procedures: bool,
     /// What the server calls these connections.
     pub application_name: String,
     /// What the tables are called, and who sets them up.
@@ -91,6 +93,8 @@ pub struct ServerDefaults {
     pub schemas: bool,
     /// Whether connections have names.
     pub application_name: bool,
+    /// Whether transitions may call stored procedures.
+    pub procedures: bool,
 }
 
 impl Server {
@@ -102,6 +106,8 @@ impl Server {
         if database.is_empty() || url.fragment().is_some() {
             return Err(Error::invalid("url", format!("must be {}://HOST/DATABASE", url.scheme())));
         }
+        let ways = [("procedure", true), ("transaction", false)];
+        let procedures = if defaults.procedures { options.choice("transitions", &ways)? } else { None };
         let name = if defaults.application_name { options.text("application_name") } else { None };
         let server = Server {
             host: decoded(url.host_str().filter(|h| !h.is_empty()).unwrap_or("localhost"))?,
@@ -117,6 +123,7 @@ impl Server {
             max_lifetime: options.duration("max_lifetime")?.unwrap_or(Duration::from_secs(1800)),
             statement_timeout: options.duration("statement_timeout")?.filter(|t| !t.is_zero()),
             statement_cache: number(options.integer("statement_cache", 0..=65_536)?).unwrap_or(256) as usize,
+            procedures: procedures.unwrap_or(defaults.procedures),
             application_name: name.unwrap_or_else(|| "persistence".to_owned()),
             schema: SchemaSettings::take(&mut options, defaults.schemas)?,
         };
@@ -232,6 +239,12 @@ macro_rules! server_builder {
                 self
             }
 
+            /// Whether transitions call stored procedures, where the driver can use them.
+            pub fn with_procedures(mut self, procedures: bool) -> Self {
+                self.server.procedures = procedures;
+                self
+            }
+
             /// What the server calls these connections.
             pub fn with_application_name(mut self, name: impl Into<String>) -> Self {
                 self.server.application_name = name.into();
@@ -256,7 +269,8 @@ macro_rules! server_builder {
 mod tests {
     use super::*;
 
-    const PG: ServerDefaults = ServerDefaults { port: 5432, schemas: true, application_name: true };
+    const PG: ServerDefaults =
+        ServerDefaults { port: 5432, schemas: true, application_name: true, procedures: false };
 
     fn server(url: &str) -> Result<Server> {
         Server::from_url(&Url::parse(url).unwrap(), PG)

@@ -119,7 +119,11 @@ macro_rules! sqlx_connection {
                 args: Vec<$crate::value::Value>,
                 columns: &[$crate::value::Kind],
             ) -> $crate::core::Result<Vec<$crate::value::SqlRow>> {
-                self.rows("call", table, sql, args, columns).await
+                // A procedure that was cut short may leave a transaction behind; one that refused has ended it.
+                self.in_transaction = true;
+                let done = self.rows("call", table, sql, args, columns).await;
+                self.in_transaction = done.as_ref().is_err_and(|e| $crate::class(e).is_none());
+                done
             }
 
             async fn begin(&mut self, write: bool) -> $crate::core::Result<()> {

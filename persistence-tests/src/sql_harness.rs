@@ -31,6 +31,7 @@ pub struct SqlHarness {
     driver: String,
     waivers: Vec<Waiver>,
     databases: Arc<Databases>,
+    also: Option<(&'static str, Arc<Databases>)>,
 }
 
 impl SqlHarness {
@@ -40,13 +41,24 @@ impl SqlHarness {
     where
         F: Future<Output = Result<Arc<dyn SqlDriver>>> + Send + 'static,
     {
-        let databases = Databases {
-            provider: Box::new(move |space| Box::pin(provider(space))),
-            shared: OnceCell::new(),
-            own: Arc::new(Semaphore::new(OWN)),
-            injected: Mutex::default(),
-        };
-        SqlHarness { driver: driver.into(), waivers: Vec::new(), databases: Arc::new(databases) }
+        let databases = Databases::new(Box::new(move |space| Box::pin(provider(space))));
+        SqlHarness { driver: driver.into(), waivers: Vec::new(), databases: Arc::new(databases), also: None }
+    }
+
+    /// Runs the cases about executions once more, as a suite of this name, on databases that are opened otherwise: for drivers
+    /// that have more than one way to apply a transition.
+    #[must_use]
+    pub fn also<F>(
+        mut self,
+        suite: &'static str,
+        provider: impl Fn(Space) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Arc<dyn SqlDriver>>> + Send + 'static,
+    {
+        let databases = Databases::new(Box::new(move |space| Box::pin(provider(space))));
+        self.also = Some((suite, Arc::new(databases)));
+        self
     }
 
     /// A deviation that is known: the case (`group::name`, or `suite/group::name`) may fail, and every report says so.
@@ -74,11 +86,17 @@ impl Harness for SqlHarness {
 
     fn suites(self: Arc<Self>) -> Vec<Suite> {
         let setup = |faults| SqlSetUp { databases: self.databases.clone(), faults };
-        vec![
+        let mut suites = vec![
             Suite::new("sql", sql::cases(), setup(false)),
             Suite::new("generic", generic::cases(), setup(false)),
             Suite::new("faults", fault_cases(), setup(true)),
-        ]
+        ];
+        if let Some((name, databases)) = &self.also {
+            let mut cases = generic::cases();
+            cases.retain(|case| case.covers.iter().any(|c| c.starts_with("execution.")));
+            suites.push(Suite::new(name, cases, SqlSetUp { databases: databases.clone(), faults: false }));
+        }
+        suites
     }
 
     fn waivers(&self) -> &[Waiver] {
@@ -90,10 +108,13 @@ impl Harness for SqlHarness {
     }
 
     async fn finish(&self) -> Result<()> {
-        match self.databases.shared.get() {
-            Some((_, driver)) => driver.close().await,
-            None => Ok(()),
+        let also = self.also.iter().map(|(_, databases)| databases);
+        for databases in also.chain([&self.databases]) {
+            if let Some((_, driver)) = databases.shared.get() {
+                driver.close().await?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -110,6 +131,11 @@ struct Databases {
 }
 
 impl Databases {
+    fn new(provider: Provider) -> Self {
+        let own = Arc::new(Semaphore::new(OWN));
+        Databases { provider, shared: OnceCell::new(), own, injected: Mutex::default() }
+    }
+
     async fn shared(&self) -> Result<&(Space, Arc<dyn SqlDriver>)> {
         let open = || async {
             let space = Space::new(Isolation::Shared);

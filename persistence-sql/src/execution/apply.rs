@@ -1,7 +1,7 @@
 //! Plans in waves, each wave in one transaction.
 
 use super::rows::fence_of;
-use super::{Answers, statement, transact};
+use super::{Answers, procedure, statement, transact};
 use crate::bucket::{Bucket, Tried, work};
 use crate::core::transition::{TransitionPlan, waves};
 use crate::core::{Context, Error, Result, Timestamp};
@@ -72,8 +72,14 @@ impl Bucket {
         now: Timestamp,
     ) -> Result<(Answers, Tried)> {
         let (plans, sent) = (Arc::clone(plans), Arc::clone(sent));
+        let mode = match self.dialect.transitions {
+            Transitions::Procedure if !sent.iter().all(|&i| procedure::knows(&plans[i])) => {
+                Transitions::Transaction
+            }
+            mode => mode,
+        };
         let wave = Wave { plans, sent, now, result: |answers, tried| (answers, tried) };
-        let (ours, mode) = (wave.clone(), self.dialect.transitions);
+        let ours = wave.clone();
         let work = work(move |tx: &mut Tx, tried| {
             let wave = ours.clone();
             Box::pin(async move {
@@ -84,13 +90,14 @@ impl Bucket {
                 let answers = match mode {
                     Transitions::Transaction => transact(tx, &[wave]).await?.pop().unwrap_or_default(),
                     Transitions::Statement => statement::apply(tx, &wave.plans, tried, now).await?,
+                    Transitions::Procedure => procedure::apply(tx, &wave.plans, tried, now).await?,
                 };
                 Ok((answers, tried))
             })
         });
         match mode {
             Transitions::Transaction => self.write(cx, work.of(wave)).await,
-            Transitions::Statement => self.write_at_once(cx, tried, work).await,
+            Transitions::Statement | Transitions::Procedure => self.write_at_once(cx, tried, work).await,
         }
     }
 }

@@ -2,12 +2,14 @@
 
 mod apply;
 mod found;
+mod procedure;
 mod read;
 mod rows;
 mod statement;
 mod tasks;
 mod transact;
 
+pub use procedure::{Procedure, procedures};
 pub(crate) use transact::{Answers, WaveOf, transact};
 
 use crate::bucket::Sql;

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use text::Shape;
 
 /// A tag, a number, and what was found: a current record, or a run.
-const COLUMNS: &[Kind] = &[
+pub(super) const COLUMNS: &[Kind] = &[
     Kind::Int,
     Kind::Int,
     Kind::Uuid,
@@ -66,7 +66,7 @@ pub(super) async fn apply(
 }
 
 /// The numbers of refused plans, and what was found of all that were sent with them.
-fn read(rows: Vec<SqlRow>) -> Result<(BTreeSet<i64>, Looked)> {
+pub(super) fn read(rows: Vec<SqlRow>) -> Result<(BTreeSet<i64>, Looked)> {
     let (mut refused, mut looked) = (BTreeSet::new(), Looked::default());
     for mut row in rows {
         let (tag, number) = (row.int()?, row.int()?);
