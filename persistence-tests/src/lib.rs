@@ -58,6 +58,7 @@ pub mod mutants;
 pub mod narrow;
 pub mod nosql;
 mod nosql_harness;
+pub mod outage;
 pub mod proxy;
 pub mod race;
 pub mod report;

@@ -95,7 +95,7 @@ struct Shared {
     next: AtomicU64,
     open: AtomicUsize,
     /// Requests whose senders were cut off and that are still to be delivered.
-    late: AtomicUsize,
+    late: watch::Sender<usize>,
     releases: watch::Sender<u64>,
     /// Cuts every connection that is open; then there is another one.
     cut: Mutex<CancellationToken>,
@@ -111,7 +111,7 @@ impl Proxy {
             tap: Mutex::new(Arc::new(tap)),
             next: AtomicU64::new(0),
             open: AtomicUsize::new(0),
-            late: AtomicUsize::new(0),
+            late: watch::channel(0).0,
             releases: watch::channel(0).0,
             cut: Mutex::default(),
         });
@@ -154,9 +154,10 @@ impl Proxy {
         self.shared.next.load(SeqCst)
     }
 
-    /// How many requests of senders that were cut off are still on their way.
-    pub fn late(&self) -> usize {
-        self.shared.late.load(SeqCst)
+    /// Waits until every request has been delivered whose sender was cut off.
+    pub async fn delivered(&self) {
+        // The sender lives as long as this proxy.
+        let _ = self.shared.late.subscribe().wait_for(|n| *n == 0).await;
     }
 }
 
@@ -231,10 +232,11 @@ async fn serve(shared: Arc<Shared>, link: u64, client: TcpStream) {
         }
     };
     // With both pumps the client's side ends; of the server's only what is still to be written is left.
-    let _late = Counted::new(&shared.late);
+    shared.late.send_modify(|n| *n += 1);
     drop((there, back));
     // A server that has ended meanwhile has not received it: that is for its client to find out.
     let _ = deliver(late).await;
+    shared.late.send_modify(|n| *n -= 1);
 }
 
 /// How a direction ended.
@@ -395,7 +397,8 @@ mod tests {
         let (address, mut told) = echo().await;
         let proxy = Proxy::start(address, on_mark(Act::Late(Duration::from_millis(20)))).await.unwrap();
         assert_eq!(ask(&mut connect(&proxy).await, b"!late").await, b"");
-        assert_eq!(told.recv().await.unwrap(), b"!late");
+        proxy.delivered().await;
+        assert_eq!(told.try_recv().unwrap(), b"!late");
     }
 
     #[tokio::test]

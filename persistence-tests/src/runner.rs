@@ -13,7 +13,7 @@ use std::time::Instant;
 const NAMES: usize = 8;
 
 /// Where a failed case can be run again with the same numbers.
-const SEED: &str = "PERSISTENCE_TESTS_SEED";
+pub(crate) const SEED: &str = "PERSISTENCE_TESTS_SEED";
 
 /// The cases of a driver, and what became of those that ran.
 pub struct Runner {
@@ -40,6 +40,11 @@ impl Runner {
             info: tokio::sync::OnceCell::new(),
             harness,
         }
+    }
+
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The driver's name.

@@ -6,6 +6,7 @@
 //! | `PERSISTENCE_<NAME>_IMAGE` | another image, `name:tag` |
 //! | `PERSISTENCE_REQUIRE` | drivers, comma-separated, that must be tested: without a server their run fails |
 
+use crate::outage::Container;
 use crate::report::DriverReport;
 use crate::trials;
 use persistence_core::{Error, Outcome, Result};
@@ -27,6 +28,7 @@ pub struct Server {
     env: &'static [(&'static str, &'static str)],
     args: &'static [&'static str],
     data: &'static str,
+    expendable: bool,
     running: OnceCell<String>,
     /// With its name.
     container: Mutex<Option<(String, ContainerAsync<GenericImage>)>>,
@@ -54,6 +56,7 @@ impl Server {
             env: &[],
             args: &[],
             data: "",
+            expendable: false,
             running: OnceCell::const_new(),
             container: Mutex::new(None),
         }
@@ -80,6 +83,13 @@ impl Server {
         self
     }
 
+    /// To be paused and killed by [`outage`](crate::outage): always a container, because nobody else may depend on it.
+    #[must_use]
+    pub const fn expendable(mut self) -> Self {
+        self.expendable = true;
+        self
+    }
+
     fn variable(&self, what: &str) -> Option<String> {
         let name = format!("PERSISTENCE_{}_{what}", self.name.to_uppercase());
         std::env::var(name).ok().filter(|v| !v.is_empty())
@@ -95,6 +105,19 @@ impl Server {
             }
         };
         self.running.get_or_try_init(start).await.cloned()
+    }
+
+    /// The server as faults see it. Started by the first who asks.
+    ///
+    /// # Panics
+    ///
+    /// When it is not [`expendable`](Self::expendable).
+    pub async fn host(&self) -> Result<Container> {
+        assert!(self.expendable, "{} is not expendable", self.name);
+        self.running.get_or_try_init(|| async { self.start().await.map(|_| String::new()) }).await?;
+        let container = self.container.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = container.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
+        Ok(Container::new(name, self.port))
     }
 
     async fn start(&self) -> Result<(String, u16)> {
@@ -127,8 +150,8 @@ impl Server {
     /// Runs the suite, unless there is neither a URL nor Docker: then says so, and fails if the driver is required. Removes the
     /// container after a run that passed; one that failed is kept for a look, and its name printed.
     pub fn run(&self, suite: impl FnOnce() -> ExitCode) -> ExitCode {
-        if self.variable("URL").is_none() && !docker_answers() {
-            return self.skipped("no Docker, no URL");
+        if !docker_answers() && (self.expendable || self.variable("URL").is_none()) {
+            return self.skipped(if self.expendable { "no Docker" } else { "no Docker, no URL" });
         }
         let code = suite();
         let container = self.container.lock().unwrap_or_else(PoisonError::into_inner).take();

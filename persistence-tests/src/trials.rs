@@ -2,7 +2,7 @@
 
 use crate::harness::Harness;
 use crate::report::{CaseReport, DriverReport, Report, Status};
-use crate::runner::{PARALLEL, Runner};
+use crate::runner::{PARALLEL, Runner, SEED};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,9 +15,18 @@ pub const REPORT_DIR: &str = "PERSISTENCE_REPORT_DIR";
 /// usual arguments of `cargo test` select them, and a case that the driver cannot run is listed as ignored with the
 /// reason. Fails also if nothing ran, or if a capability was not shown.
 pub fn main(harness: impl Harness) -> ExitCode {
+    run(harness, PARALLEL, true)
+}
+
+/// The same for cases that each want everything for themselves, and are not the whole proof of a driver.
+pub(crate) fn one_by_one(harness: impl Harness) -> ExitCode {
+    run(harness, 1, false)
+}
+
+fn run(harness: impl Harness, parallel: usize, whole: bool) -> ExitCode {
     let mut args = Arguments::from_args();
-    args.test_threads.get_or_insert(PARALLEL);
-    let filtered = args.filter.is_some() || !args.skip.is_empty() || args.ignored;
+    args.test_threads.get_or_insert(parallel);
+    let filtered = !whole || args.filter.is_some() || !args.skip.is_empty() || args.ignored;
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build() {
         Ok(runtime) => Arc::new(runtime),
         Err(e) => {
@@ -26,6 +35,9 @@ pub fn main(harness: impl Harness) -> ExitCode {
         }
     };
     let runner = Arc::new(Runner::new(harness));
+    if !whole && !args.list {
+        println!("outage: {SEED}={}", runner.seed());
+    }
     let trials =
         runner.list().into_iter().map(|(suite, id)| trial(runtime.clone(), runner.clone(), suite, id));
     let conclusion = libtest_mimic::run(&args, trials.collect());

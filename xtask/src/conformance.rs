@@ -1,7 +1,7 @@
 //! `cargo xtask conformance`: the suite on every driver, and what came of it side by side.
 
 use crate::command::{self, Counts, Tested, cargo, echo};
-use crate::workspace::{CONFORMANCE, Package, Workspace};
+use crate::workspace::{CONFORMANCE, OUTAGE, Package, Workspace};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -16,6 +16,9 @@ const MUTANTS: &str = "mutants";
 
 /// Where a conformance test writes its report.
 pub(crate) const REPORT_DIR: &str = "PERSISTENCE_REPORT_DIR";
+
+/// How lines of a test program begin that are not only for its log.
+const TOLD: &str = "outage: ";
 
 /// Which drivers a conformance test may not skip, comma-separated.
 const REQUIRE: &str = "PERSISTENCE_REQUIRE";
@@ -37,6 +40,9 @@ pub(crate) struct Args {
     /// Every case three times, each time with other random choices
     #[arg(long)]
     nightly: bool,
+    /// The second tier instead: servers are paused and killed, connections cut and requests delivered late, under load
+    #[arg(long)]
+    faults: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,37 +53,41 @@ enum Format {
 }
 
 impl Format {
-    fn file(self) -> &'static str {
-        match self {
-            Format::Html => "conformance.html",
-            Format::Json => "conformance.json",
-            Format::Junit => "conformance.xml",
-        }
+    /// The file of the report of this suite.
+    fn file(self, suite: &str) -> String {
+        let extension = match self {
+            Format::Html => "html",
+            Format::Json => "json",
+            Format::Junit => "xml",
+        };
+        format!("{suite}.{extension}")
     }
 }
 
 /// Runs, tells, and says whether everything was good.
 pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
-    let drivers = chosen(ws, &args.drivers)?;
+    let suite = if args.faults { OUTAGE } else { CONFORMANCE };
+    let drivers = chosen(ws, suite, &args.drivers)?;
     let mut problems = Vec::new();
-    let required = required(ws, &args.required)?;
+    let required = required(ws, suite, &args.required)?;
     for name in &required {
         if !drivers.iter().any(|(d, _)| d == name) {
             problems.push(format!("the required driver {name} did not run"));
         }
     }
     let dir = fresh_dir(ws)?;
-    let programs = built(ws, &["test", "--workspace", "--no-run", "--test", CONFORMANCE])?;
+    let programs = built(ws, &["test", "--workspace", "--no-run", "--test", suite])?;
     let mut all = Counts::default();
     for round in 1..=if args.nightly { 3 } else { 1 } {
         for (name, package) in &drivers {
             let program = programs.iter().find(|p| p.manifest_path.parent() == Some(package.dir()));
-            let program = program.with_context(|| format!("{name} has no conformance program"))?;
+            let program = program.with_context(|| format!("{name} has no program for the suite {suite}"))?;
             let mut run = Command::new(&program.executable);
             run.args(args.case.as_deref()).current_dir(package.dir()).env(REPORT_DIR, &dir);
             require(&mut run, &required);
             let began = Instant::now();
-            let Tested { counts, ok } = logged(&mut run, &log(&dir, name))?;
+            let log = log(&dir, &if args.nightly { format!("{name}-{round}") } else { (*name).to_owned() });
+            let Tested { counts, ok } = logged(&mut run, &log)?;
             let (seconds, Counts { passed, failed, ignored }) = (began.elapsed().as_secs_f64(), counts);
             let what = if args.nightly { format!("{name}, round {round}") } else { (*name).to_owned() };
             echo(&match skipped(&dir, name) {
@@ -88,14 +98,18 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
             });
             all += counts;
             if !ok {
-                problems.push(format!("{what}: see {}", log(&dir, name).display()));
+                problems.push(format!("{what}: see {}", log.display()));
             }
             if passed == 0 && required.iter().any(|r| r == name) {
                 problems.push(format!("no case passed on the required driver {name}"));
             }
         }
     }
-    if args.drivers.is_empty() && args.case.is_none() && ws.integration_tests().contains(MUTANTS) {
+    if !args.faults
+        && args.drivers.is_empty()
+        && args.case.is_none()
+        && ws.integration_tests().contains(MUTANTS)
+    {
         let counts = mutants(ws, &dir)?;
         if counts.failed > 0 || counts.passed == 0 {
             problems.push(format!(
@@ -106,7 +120,7 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
         all += counts;
     }
     let formats = if args.reports.is_empty() { Format::value_variants() } else { &args.reports };
-    summary(ws, formats)?;
+    summary(ws, suite, formats)?;
     if all == Counts::default() {
         problems.push("no case ran".to_owned());
     }
@@ -118,8 +132,8 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
 }
 
 /// The names of drivers that must be tested; `all` stands for each that has the suite.
-pub(crate) fn required(ws: &Workspace, names: &[String]) -> Result<Vec<String>> {
-    let all = || ws.drivers().filter(|(_, p)| p.has_conformance()).map(|(d, _)| d.to_owned());
+pub(crate) fn required(ws: &Workspace, suite: &str, names: &[String]) -> Result<Vec<String>> {
+    let all = || ws.drivers().filter(|(_, p)| p.has_test(suite)).map(|(d, _)| d.to_owned());
     if names.iter().any(|n| n == "all") {
         return Ok(all().collect());
     }
@@ -155,18 +169,15 @@ fn skipped(dir: &Path, name: &str) -> Option<String> {
 }
 
 /// The drivers that were asked for, each with its crate.
-fn chosen<'a>(ws: &'a Workspace, names: &[String]) -> Result<Vec<(&'a str, &'a Package)>> {
-    let all: Vec<_> = ws.drivers().filter(|(_, p)| p.has_conformance()).collect();
+fn chosen<'a>(ws: &'a Workspace, suite: &str, names: &[String]) -> Result<Vec<(&'a str, &'a Package)>> {
+    let all: Vec<_> = ws.drivers().filter(|(_, p)| p.has_test(suite)).collect();
     for name in names {
         if !all.iter().any(|(d, _)| d == name) {
             let known: Vec<_> = all.iter().map(|(d, _)| *d).collect();
-            bail!(
-                "there is no driver {name} with a test target {CONFORMANCE}; there are {}",
-                known.join(", ")
-            );
+            bail!("there is no driver {name} with a test target {suite}; there are {}", known.join(", "));
         }
     }
-    ensure!(!all.is_empty(), "no driver has a test target {CONFORMANCE}");
+    ensure!(!all.is_empty(), "no driver has a test target {suite}");
     Ok(all.into_iter().filter(|(d, _)| names.is_empty() || names.iter().any(|n| n == d)).collect())
 }
 
@@ -206,6 +217,9 @@ fn logged(run: &mut Command, path: &Path) -> Result<Tested> {
     let mut log = fs::File::create(path).with_context(|| path.display().to_string())?;
     let mut written = Ok(());
     let tested = command::tests(run, |line| {
+        if line.starts_with(TOLD) {
+            echo(line);
+        }
         if written.is_ok() {
             written = writeln!(log, "{line}");
         }
@@ -215,24 +229,24 @@ fn logged(run: &mut Command, path: &Path) -> Result<Tested> {
 }
 
 /// Prints the matrix of the drivers' reports, and writes them as one.
-fn summary(ws: &Workspace, formats: &[Format]) -> Result<()> {
+fn summary(ws: &Workspace, suite: &str, formats: &[Format]) -> Result<()> {
     // It needs the suite's own crate, so it is not part of this program, which must start quickly.
     let matrix = built(ws, &["build", "--workspace", "--example", "matrix"])?;
     let program = matrix.first().context("the example matrix was not built")?;
     let mut run = Command::new(&program.executable);
     run.arg(driver_reports(ws));
-    run.args(formats.iter().map(|f| ws.reports().join(f.file())));
+    run.args(formats.iter().map(|f| ws.reports().join(f.file(suite))));
     let status = run.status().with_context(|| format!("cannot run {}", program.executable.display()))?;
     ensure!(status.success(), "the reports cannot be put together: {status}");
     for f in formats {
-        echo(&format!("wrote {}", ws.reports().join(f.file()).display()));
+        echo(&format!("wrote {}", ws.reports().join(f.file(suite)).display()));
     }
     Ok(())
 }
 
 /// Prints the matrix, and writes every report.
 pub(crate) fn summarize(ws: &Workspace) -> Result<()> {
-    summary(ws, Format::value_variants())
+    summary(ws, CONFORMANCE, Format::value_variants())
 }
 
 /// A program that cargo built.

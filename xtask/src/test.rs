@@ -161,7 +161,7 @@ fn integration(ws: &Workspace, args: &Args) -> Result<Tested> {
 
 fn conformance_suite(ws: &Workspace, args: &Args) -> Result<Tested> {
     let mut all = Tested { counts: Counts::default(), ok: true };
-    let required = conformance::required(ws, &args.required)?;
+    let required = conformance::required(ws, CONFORMANCE, &args.required)?;
     for _ in 0..if args.nightly { 3 } else { 1 } {
         let dir = conformance::fresh_dir(ws)?;
         let mut test = cargo_test(ws, &["--test", CONFORMANCE]);

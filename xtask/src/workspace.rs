@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// The test target that runs the conformance suite, in every driver.
 pub(crate) const CONFORMANCE: &str = "conformance";
 
+/// The test target that hurts servers and networks, in drivers that have one. It is run only when it is asked for.
+pub(crate) const OUTAGE: &str = "outage";
+
 /// The workspace that this program was built in.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
@@ -61,9 +64,9 @@ impl Workspace {
         self.packages.iter().find(|p| p.name == name)
     }
 
-    /// The names of all test targets but the conformance suites.
+    /// The names of all test targets but the suites on drivers.
     pub(crate) fn integration_tests(&self) -> BTreeSet<&str> {
-        self.packages.iter().flat_map(Package::tests).filter(|t| *t != CONFORMANCE).collect()
+        self.packages.iter().flat_map(Package::tests).filter(|t| ![CONFORMANCE, OUTAGE].contains(t)).collect()
     }
 
     /// Where reports go.
@@ -81,8 +84,8 @@ impl Package {
         self.targets.iter().filter(|t| t.kind.iter().any(|k| k == "test")).map(|t| t.name.as_str())
     }
 
-    pub(crate) fn has_conformance(&self) -> bool {
-        self.tests().any(|t| t == CONFORMANCE)
+    pub(crate) fn has_test(&self, name: &str) -> bool {
+        self.tests().any(|t| t == name)
     }
 
     /// What it needs to be built, apart from tests.
