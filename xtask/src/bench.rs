@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Transitions a second, beside what the disk can do at most in the same minute
+    /// Transitions a second, beside what the disk, or statements written by hand, can do in the same minute
     #[command(disable_help_flag = true)]
     Transitions {
         /// Options of `persist bench transitions`; see its --help

@@ -5,20 +5,20 @@ use crate::ids::{self, NAMESPACE};
 use crate::replay::owner::{Ids, Owners};
 use anyhow::{Context as _, Result};
 use persistence::store::{
-    CreateExecution, CreateMode, ExecutionScope, ExecutionState, ExecutionStatus, HistoryTask, Item, ItemKey,
-    Mutation, NodeHeader, NodeWrite, RunKey, RunRecord, Snapshot, TaskCategory, TaskKey, UpdateExecution,
-    UpdateMode,
+    ApplyPlans, CreateExecution, CreateMode, ExecutionScope, ExecutionState, ExecutionStatus, HistoryTask,
+    Item, ItemKey, Mutation, NodeHeader, NodeWrite, RunKey, RunRecord, Snapshot, TaskCategory, TaskKey,
+    UpdateExecution, UpdateMode,
 };
 use persistence::{Archetype, AttemptId, Blob, BranchToken, Context, Persistence, RunId, ShardId, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// The bytes of a transition: mutable state, a batch of events, an activity, a transfer and a timer task.
-const STATE: usize = 1024;
-const EVENTS: usize = 500;
-const ACTIVITY: usize = 350;
-const TRANSFER: usize = 200;
-const TIMER: usize = 100;
+pub(super) const STATE: usize = 1024;
+pub(super) const EVENTS: usize = 500;
+pub(super) const ACTIVITY: usize = 350;
+pub(super) const TRANSFER: usize = 200;
+pub(super) const TIMER: usize = 100;
 pub(crate) const TRANSITION_BYTES: usize = STATE + EVENTS + ACTIVITY + TRANSFER + TIMER;
 
 /// Ids that a transition needs: its transaction and two tasks.
@@ -31,7 +31,14 @@ pub(crate) struct Engine {
     shards: u16,
     payloads: Payloads,
     workflows: Vec<Workflow>,
+    groups: Vec<Group>,
 }
+
+/// How many transitions of one shard go into a call of `apply`.
+pub(crate) const GROUP: u16 = 16;
+
+/// Running workflows of one shard, all of whose transitions are applied with one call.
+struct Group(Vec<Workflow>);
 
 /// A running workflow, as an engine has it in memory.
 pub(crate) struct Workflow {
@@ -51,30 +58,52 @@ pub(crate) struct Workflow {
 impl Engine {
     pub(crate) fn new(db: Arc<dyn Persistence>, shards: u16) -> Self {
         let owners = Arc::new(Owners::new(db.clone(), shards));
-        Engine { db, owners, shards, payloads: Payloads::new(0), workflows: Vec::new() }
+        Engine { db, owners, shards, payloads: Payloads::new(0), workflows: Vec::new(), groups: Vec::new() }
     }
 
     /// Lets this many workflows make transitions, one after the other in each, for a while.
     pub(crate) async fn measure(&mut self, writers: u16, time: Duration) -> Result<Measured> {
         let writers = usize::from(writers);
         while self.workflows.len() < writers {
-            let workflow = self.start(self.workflows.len()).await.context("starting a workflow")?;
+            let index = self.workflows.len();
+            let workflow = self.start(index, index).await.context("starting a workflow")?;
             self.workflows.push(workflow);
         }
         let (measured, workers) = measure(self.workflows.drain(..writers).collect(), time).await?;
-        self.workflows.extend(workers);
+        self.workflows.splice(0..0, workers);
         Ok(measured)
     }
 
-    async fn start(&self, index: usize) -> Result<Workflow> {
-        let seed = u64::try_from(index)? + 1;
+    /// Lets as many workflows make transitions at once, in groups of [`GROUP`]; none if they are too few for one.
+    pub(crate) async fn measure_groups(&mut self, writers: u16, time: Duration) -> Result<Option<Measured>> {
+        let groups = usize::from(writers / GROUP);
+        if groups == 0 {
+            return Ok(None);
+        }
+        while self.groups.len() < groups {
+            let shard = self.groups.len();
+            let mut group = Vec::with_capacity(usize::from(GROUP));
+            for n in 0..usize::from(GROUP) {
+                let seed = usize::from(u16::MAX) + shard * usize::from(GROUP) + n;
+                group.push(self.start(shard, seed).await.context("starting a workflow")?);
+            }
+            self.groups.push(Group(group));
+        }
+        let (mut measured, workers) = measure(self.groups.drain(..groups).collect(), time).await?;
+        self.groups.splice(0..0, workers);
+        measured.steps *= u64::from(GROUP);
+        Ok(Some(measured))
+    }
+
+    async fn start(&self, shard: usize, seed: usize) -> Result<Workflow> {
+        let seed = u64::try_from(seed)? + 1;
         let run_id = RunId::new();
         let workflow_id = format!("bench-{run_id}");
         let mut workflow = Workflow {
             db: self.db.clone(),
             owners: self.owners.clone(),
             cx: Context::new().with_caller("persist bench"),
-            shard_id: ShardId(i32::try_from(index % usize::from(self.shards))? + 1),
+            shard_id: ShardId(i32::try_from(shard % usize::from(self.shards))? + 1),
             branch: ids::branch(&workflow_id, run_id),
             key: RunKey { namespace_id: NAMESPACE, workflow_id, run_id },
             start_time: Timestamp::from(SystemTime::now()),
@@ -172,8 +201,9 @@ impl Workflow {
     }
 }
 
-impl Worker for Workflow {
-    async fn step(&mut self) -> Result<()> {
+impl Workflow {
+    /// The next transition.
+    async fn update(&mut self) -> Result<(Ids, UpdateExecution)> {
         let ids = self.ids().await?;
         let update = UpdateExecution {
             scope: self.scope(ids),
@@ -195,8 +225,34 @@ impl Worker for Workflow {
             new_run: None,
             history: vec![self.node(ids)],
         };
+        Ok((ids, update))
+    }
+}
+
+impl Worker for Workflow {
+    async fn step(&mut self) -> Result<()> {
+        let (ids, update) = self.update().await?;
         self.db.executions().update_execution(&self.cx, &update).await.context("a transition")?;
         self.committed(ids);
+        Ok(())
+    }
+}
+
+impl Worker for Group {
+    async fn step(&mut self) -> Result<()> {
+        let (mut given, mut plans) = (Vec::with_capacity(self.0.len()), Vec::with_capacity(self.0.len()));
+        for workflow in &mut self.0 {
+            let (ids, update) = workflow.update().await?;
+            given.push(ids);
+            plans.push(update.lower()?);
+        }
+        let Some(first) = self.0.first() else { return Ok(()) };
+        let apply = ApplyPlans { shard_id: first.shard_id, plans };
+        let outcomes = first.db.executions().apply(&first.cx, &apply).await.context("a group")?;
+        for ((workflow, ids), outcome) in self.0.iter_mut().zip(given).zip(outcomes) {
+            outcome.context("a transition of a group")?;
+            workflow.committed(ids);
+        }
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
-//! `persist bench`: how fast a database is on this machine, beside what its disk can do at most.
+//! `persist bench`: how fast a database is on this machine, beside the most that it can do: an embedded one beside a plain log on
+//! its disk, a SQL database beside statements written by hand.
 
 mod engine;
 mod log;
 mod measure;
+mod probe;
 mod report;
 
 use crate::output;
@@ -12,6 +14,7 @@ use engine::Engine;
 use log::Log;
 use measure::{Measured, measure};
 use persistence::{Env, Persistence};
+use probe::Probe;
 use report::{Cell, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,13 +28,14 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// State transitions a second, with a plain log behind the same queue in the same rounds
+    /// State transitions a second and, in the same rounds, what there is to be reached: statements written by hand for this one
+    /// purpose on a SQL database, a plain log behind the same queue otherwise
     Transitions(Transitions),
 }
 
 #[derive(Args, Debug)]
 struct Transitions {
-    /// Where to write: fjall:./data, memory:, ...
+    /// Where to write: fjall:./data, sqlite:./data.db, postgres://user@host/database, mysql://user@host/database, memory:
     #[arg(long)]
     url: String,
     /// Numbers of concurrent writers, each with a workflow of its own
@@ -72,32 +76,79 @@ pub(crate) async fn run(args: &BenchArgs) -> Result<()> {
 }
 
 async fn transitions(args: &Transitions, db: &Arc<dyn Persistence>) -> Result<Report> {
-    let log_dir = log_dir(args, db.as_ref())?;
-    let time = Duration::from_secs_f64(args.seconds);
-    let mut engine = Engine::new(db.clone(), args.shards);
-    let mut report = Report::new(output::database(db.info()), args.shards, args.seconds);
-    for round in 0..args.rounds {
-        for &writers in &args.writers {
-            output::complain(&format!("round {} of {}: {writers} writers", round + 1, args.rounds));
-            // Turn and turn about, so that what the disk does meanwhile hits both.
-            let (log, store) = if round % 2 == 0 {
-                let log = plain_log(log_dir.as_deref(), writers, time).await?;
-                (log, engine.measure(writers, time).await?)
-            } else {
-                let store = engine.measure(writers, time).await?;
-                (plain_log(log_dir.as_deref(), writers, time).await?, store)
-            };
-            report.add(Cell { writers, log, store });
-        }
-    }
+    let mut rival = Rival::of(args, db.as_ref()).await?;
+    let mut report =
+        Report::new(output::database(db.info()), rival.name(), [args.shards, args.rounds], args.seconds);
+    let measured = rounds(args, db, &mut rival, &mut report).await;
+    let closed = match rival {
+        Rival::Probe(probe) => probe.close().await.context("dropping the raw probe's tables"),
+        _ => Ok(()),
+    };
+    measured.and(closed)?;
+    report.end();
     Ok(report)
 }
 
-async fn plain_log(dir: Option<&Path>, writers: u16, time: Duration) -> Result<Option<Measured>> {
-    let Some(dir) = dir else { return Ok(None) };
-    let log = Log::create(dir)?;
-    let appenders = (0..writers).map(|_| log.appender()).collect();
-    Ok(Some(measure(appenders, time).await?.0))
+async fn rounds(
+    args: &Transitions,
+    db: &Arc<dyn Persistence>,
+    rival: &mut Rival,
+    report: &mut Report,
+) -> Result<()> {
+    let time = Duration::from_secs_f64(args.seconds);
+    let mut engine = Engine::new(db.clone(), args.shards);
+    for round in 0..args.rounds {
+        for &writers in &args.writers {
+            output::complain(&format!("round {} of {}: {writers} writers", round + 1, args.rounds));
+            // Turn and turn about, so that what the machine does meanwhile hits all.
+            let (raw, store, groups) = if round % 2 == 0 {
+                let raw = rival.measure(writers, time).await?;
+                let store = engine.measure(writers, time).await?;
+                (raw, store, engine.measure_groups(writers, time).await?)
+            } else {
+                let groups = engine.measure_groups(writers, time).await?;
+                let store = engine.measure(writers, time).await?;
+                (rival.measure(writers, time).await?, store, groups)
+            };
+            report.add(Cell { writers, raw, store, groups });
+        }
+    }
+    Ok(())
+}
+
+/// What the store is compared with.
+enum Rival {
+    Probe(Probe),
+    Log(PathBuf),
+    Nothing,
+}
+
+impl Rival {
+    async fn of(args: &Transitions, db: &dyn Persistence) -> Result<Self> {
+        if let Some(probe) = Probe::open(&args.url, args.shards).await? {
+            return Ok(Rival::Probe(probe));
+        }
+        Ok(log_dir(args, db)?.map_or(Rival::Nothing, Rival::Log))
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Rival::Probe(_) => "by hand",
+            _ => "plain log",
+        }
+    }
+
+    async fn measure(&mut self, writers: u16, time: Duration) -> Result<Option<Measured>> {
+        match self {
+            Rival::Probe(probe) => Ok(Some(probe.measure(writers, time).await?)),
+            Rival::Log(dir) => {
+                let log = Log::create(dir)?;
+                let appenders = (0..writers).map(|_| log.appender()).collect();
+                Ok(Some(measure(appenders, time).await?.0))
+            }
+            Rival::Nothing => Ok(None),
+        }
+    }
 }
 
 /// On the disk of the database, or the comparison would say nothing.
