@@ -118,7 +118,7 @@ async fn rounds(
 
 /// What the store is compared with.
 enum Rival {
-    Probe(Probe),
+    Probe(Box<Probe>),
     Log(PathBuf),
     Nothing,
 }
@@ -126,7 +126,7 @@ enum Rival {
 impl Rival {
     async fn of(args: &Transitions, db: &dyn Persistence) -> Result<Self> {
         if let Some(probe) = Probe::open(&args.url, args.shards).await? {
-            return Ok(Rival::Probe(probe));
+            return Ok(Rival::Probe(Box::new(probe)));
         }
         Ok(log_dir(args, db)?.map_or(Rival::Nothing, Rival::Log))
     }

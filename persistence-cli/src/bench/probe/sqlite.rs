@@ -48,7 +48,10 @@ async fn write(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Wai
             connection.execute("ROLLBACK").await.ok();
         }
         for reply in replies {
-            let answer = done.as_ref().map(|()| ()).map_err(|e| anyhow!("the raw probe: {e:#}"));
+            let answer = match &done {
+                Ok(()) => Ok(()),
+                Err(e) => Err(anyhow!("the raw probe: {e:#}")),
+            };
             reply.send(answer).ok();
         }
     }
