@@ -11,6 +11,7 @@
 //! * Items to delete are found in the snapshot. If the run has *moved* since, a plan is not applied, though its conditions hold,
 //!   and is sent again: whoever changes items changes the run's version.
 
+mod parts;
 mod text;
 
 use super::found::Looked;
