@@ -3,9 +3,9 @@
 use super::arms::{Arms, Disturbance};
 use super::check::check;
 use super::host::Host;
-use super::log::{Claim, Log};
-use super::writer::{Manners, Place, Writer};
-use super::{PATIENCE, STUCK, WRITERS};
+use super::log::{Claim, Listener, Log};
+use super::writer::{FIRST_ATTEMPT, Manners, Place, crew};
+use super::{PATIENCE, SHARDS, STUCK};
 use crate::fixture::Setting;
 use crate::harness::{Scene, SetUp};
 use crate::proxy::{Act, Piece, Proxy};
@@ -70,7 +70,7 @@ impl SetUp<OutageFixture> for OutageSetUp {
         }
         Ok(OutageFixture {
             host,
-            log: Arc::new(Log::new(places.iter().map(|p| p.shard))),
+            log: Arc::new(Log::new(places.iter().map(|p| p.number))),
             rng: fastrand::Rng::with_seed(scene.seed),
             arms,
             proxy,
@@ -100,29 +100,20 @@ impl OutageSetUp {
     }
 }
 
-/// A shard for every writer, of which no other case of this process has one.
+/// The runs of sixteen shards, of which no other case of this process has one.
 pub(super) fn places() -> Vec<Place> {
     static NEXT: AtomicI32 = AtomicI32::new(1);
-    let (first, namespace) = (NEXT.fetch_add(WRITERS, Relaxed), uuid::Uuid::new_v4());
-    (first..first + WRITERS).map(|shard| Place { shard, namespace }).collect()
+    let (first, namespace) = (NEXT.fetch_add(SHARDS, Relaxed), uuid::Uuid::new_v4());
+    (first..first + SHARDS).flat_map(|shard| Place::of_shard(shard, namespace)).collect()
 }
 
 impl OutageFixture {
     /// Lets the writers begin, with deadlines of `patience`, and some much shorter ones if `hasty`.
     pub(super) fn begin(&mut self, patience: Duration, hasty: bool) {
-        for place in &self.places {
-            let writer = Writer {
-                p: self.p.clone(),
-                place: place.clone(),
-                manners: Manners {
-                    patience,
-                    hasty: if hasty { 8 } else { 0 },
-                    seed: self.rng.u64(..),
-                    first_attempt: 1,
-                },
-                listener: self.log.clone(),
-                stop: self.stop.clone(),
-            };
+        let hasty = if hasty { 8 } else { 0 };
+        let manners = Manners { patience, hasty, seed: self.rng.u64(..), first_attempt: FIRST_ATTEMPT };
+        let listener: Arc<dyn Listener> = self.log.clone();
+        for writer in crew(&self.p, &self.places, &manners, &listener, &self.stop) {
             self.writers.spawn(writer.run());
         }
     }
@@ -179,7 +170,7 @@ impl OutageFixture {
         self.arms.disarm();
         self.proxy.set_tap(|_: Piece<'_>| Act::Pass);
         self.proxy.release();
-        self.log.progress_of_each(self.places.iter().map(|p| p.shard), 3).await;
+        self.log.progress_of_each(self.places.iter().map(|p| p.number), 3).await;
         self.stop.cancel();
         let ended = tokio::time::timeout(STUCK, async { while self.writers.join_next().await.is_some() {} });
         assert!(ended.await.is_ok(), "a writer does not end");

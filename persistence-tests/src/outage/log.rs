@@ -24,8 +24,8 @@ pub enum Claim {
 pub enum Word {
     /// What became of an attempt, as the store said it.
     Said {
-        /// The shard, which has one writer.
-        shard: i32,
+        /// The number of the run.
+        run: i32,
         /// The attempt; no two of a shard have the same number.
         attempt: i64,
         /// The version of the run that it expected.
@@ -48,7 +48,7 @@ pub trait Listener: Send + Sync + 'static {
 /// What all writers of a case told.
 pub struct Log {
     heard: Mutex<Heard>,
-    /// How many attempts of each shard were acknowledged.
+    /// How many attempts of each run were acknowledged.
     applied: watch::Sender<BTreeMap<i32, u64>>,
 }
 
@@ -63,13 +63,13 @@ impl Listener for Log {
     fn hear(&self, word: Word) {
         let mut heard = self.lock();
         match word {
-            Word::Said { shard, attempt, expected, claim } => {
-                let before = heard.claims.entry(shard).or_default().insert(attempt, (expected, claim));
+            Word::Said { run, attempt, expected, claim } => {
+                let before = heard.claims.entry(run).or_default().insert(attempt, (expected, claim));
                 if before.is_some() {
-                    heard.wrong.push(format!("shard {shard}: attempt {attempt} was answered twice"));
+                    heard.wrong.push(format!("run {run}: attempt {attempt} was answered twice"));
                 }
                 if claim == Claim::Applied {
-                    self.applied.send_modify(|n| *n.entry(shard).or_default() += 1);
+                    self.applied.send_modify(|n| *n.entry(run).or_default() += 1);
                 }
             }
             Word::Failed(what) => *heard.failures.entry(what).or_default() += 1,
@@ -79,9 +79,9 @@ impl Listener for Log {
 }
 
 impl Log {
-    /// Nothing was heard of the writers of these shards.
-    pub fn new(shards: impl Iterator<Item = i32>) -> Self {
-        Log { heard: Mutex::default(), applied: watch::channel(shards.map(|s| (s, 0)).collect()).0 }
+    /// Nothing was heard of the writers of these runs.
+    pub fn new(runs: impl Iterator<Item = i32>) -> Self {
+        Log { heard: Mutex::default(), applied: watch::channel(runs.map(|s| (s, 0)).collect()).0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, Heard> {
@@ -103,16 +103,16 @@ impl Log {
         self.wait(&format!("{more} more transitions"), |n| n.values().sum::<u64>() >= aim).await;
     }
 
-    /// Waits until each of these writers got so many more acknowledgements.
+    /// Waits until each of these runs got so many more acknowledgements.
     ///
     /// # Panics
     ///
     /// When one does not, in a time that is long for any server.
-    pub async fn progress_of_each(&self, shards: impl Iterator<Item = i32>, more: u64) {
+    pub async fn progress_of_each(&self, runs: impl Iterator<Item = i32>, more: u64) {
         let now = self.applied.borrow().clone();
-        let aims: Vec<_> = shards.map(|s| (s, now.get(&s).copied().unwrap_or(0) + more)).collect();
+        let aims: Vec<_> = runs.map(|s| (s, now.get(&s).copied().unwrap_or(0) + more)).collect();
         let there = |n: &BTreeMap<i32, u64>| aims.iter().all(|(s, aim)| n.get(s).is_some_and(|n| n >= aim));
-        self.wait(&format!("{more} more transitions of every writer"), there).await;
+        self.wait(&format!("{more} more transitions of every run"), there).await;
     }
 
     async fn wait(&self, what: &str, mut there: impl FnMut(&BTreeMap<i32, u64>) -> bool) {
@@ -131,9 +131,9 @@ impl Log {
         tokio::time::timeout(time, applied.changed()).await.is_err()
     }
 
-    /// What was said of the attempts of a shard: the version that they expected, and the claim.
-    pub fn claims(&self, shard: i32) -> BTreeMap<i64, (i64, Claim)> {
-        self.lock().claims.get(&shard).cloned().unwrap_or_default()
+    /// What was said of the attempts at a run: the version that they expected, and the claim.
+    pub fn claims(&self, run: i32) -> BTreeMap<i64, (i64, Claim)> {
+        self.lock().claims.get(&run).cloned().unwrap_or_default()
     }
 
     /// What must not have happened.

@@ -1,6 +1,6 @@
-//! Faults of whole servers and networks, under load: sixteen writers make transitions on sixteen shards while the server is
-//! paused, killed and restarted, and while the network cuts connections and delivers requests late. Each writer takes down
-//! what it was told. Afterwards no acknowledged transition may be lost, none applied twice, every reported outcome must be
+//! Faults of whole servers and networks, under load: sixteen writers make transitions on as many shards, some of them many in
+//! one call and some beside a rival, while the server is paused, killed and restarted, and while the network cuts connections
+//! and delivers requests late. Each writer takes down what it was told. Afterwards no acknowledged transition may be lost, none applied twice, every reported outcome must be
 //! true, and every writer must have gone on by itself.
 //!
 //! A driver of a server runs it in a test program of its own (`tests/outage.rs`, with `harness = false`):
@@ -53,8 +53,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many writers there are, each with a shard.
-const WRITERS: i32 = 16;
+/// How many shards there are, each with a writer; some have two.
+const SHARDS: i32 = 16;
 
 /// The deadline of calls where nothing else is said: longer than a restart takes.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@
 
 use super::fixture::{places, wrong};
 use super::log::{Claim, Listener, Log, Word};
-use super::writer::{Manners, Place, Writer};
+use super::writer::{FIRST_ATTEMPT, Manners, Place, crew};
 use super::{PATIENCE, STUCK};
 use crate::faults::Injected;
 use crate::fixture::Setting;
@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use persistence_core::{DriverInfo, Error, Persistence, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -49,7 +50,7 @@ type Open = Arc<dyn Fn(PathBuf) -> BoxFuture<'static, Result<Arc<dyn Persistence
 struct Task {
     dir: PathBuf,
     namespace: Uuid,
-    shards: Vec<i32>,
+    runs: Vec<i32>,
     first_attempt: i64,
     seed: u64,
 }
@@ -82,19 +83,12 @@ impl Processes {
             end.cancel();
         });
         let mut writers = JoinSet::new();
-        for shard in task.shards {
-            let writer = Writer {
-                p: p.clone(),
-                place: Place { shard, namespace: task.namespace },
-                manners: Manners {
-                    patience: PATIENCE,
-                    hasty: 16,
-                    seed: task.seed,
-                    first_attempt: task.first_attempt,
-                },
-                listener: Arc::new(Told),
-                stop: stop.clone(),
-            };
+        let place = |number| Place { number, namespace: task.namespace };
+        let places: Vec<_> = task.runs.into_iter().map(place).collect();
+        let manners =
+            Manners { patience: PATIENCE, hasty: 16, seed: task.seed, first_attempt: task.first_attempt };
+        let listener: Arc<dyn Listener> = Arc::new(Told);
+        for writer in crew(&p, &places, &manners, &listener, &stop) {
             writers.spawn(writer.run());
         }
         writers.join_all().await;
@@ -171,7 +165,7 @@ impl SetUp<ProcessFixture> for Processes {
         }
         p.close().await?;
         Ok(ProcessFixture {
-            log: Arc::new(Log::new(places.iter().map(|p| p.shard))),
+            log: Arc::new(Log::new(places.iter().map(|p| p.number))),
             rng: fastrand::Rng::with_seed(scene.seed),
             driver: self.driver.clone(),
             open: self.open.clone(),
@@ -202,7 +196,7 @@ pub struct ProcessFixture {
 
 struct Process {
     child: Child,
-    shards: Vec<i32>,
+    runs: Vec<i32>,
     listening: std::thread::JoinHandle<()>,
 }
 
@@ -220,22 +214,24 @@ impl Process {
 }
 
 impl ProcessFixture {
-    /// Starts `n` processes, each with its part of the shards.
+    /// Starts `n` processes, each with its part of the runs.
     fn begin(&mut self, n: usize) -> CaseResult {
-        let shards: Vec<_> = self.places.iter().map(|p| p.shard).collect();
+        let shards: BTreeSet<_> = self.places.iter().map(Place::shard).collect();
+        let shards: Vec<_> = shards.into_iter().collect();
         for part in shards.chunks(shards.len() / n) {
-            let process = self.start(part.to_vec())?;
+            let theirs = self.places.iter().filter(|p| part.contains(&p.shard()));
+            let process = self.start(theirs.map(|p| p.number).collect())?;
             self.children.push(process);
         }
         Ok(())
     }
 
-    fn start(&mut self, shards: Vec<i32>) -> std::io::Result<Process> {
+    fn start(&mut self, runs: Vec<i32>) -> std::io::Result<Process> {
         let task = Task {
             dir: self.space.dir().to_owned(),
             namespace: self.places[0].namespace,
-            shards: shards.clone(),
-            first_attempt: self.epoch * EPOCH + 1,
+            runs: runs.clone(),
+            first_attempt: self.epoch * EPOCH + FIRST_ATTEMPT,
             seed: self.rng.u64(..),
         };
         self.epoch += 1;
@@ -254,7 +250,7 @@ impl ProcessFixture {
                 }
             }
         });
-        Ok(Process { child, shards, listening })
+        Ok(Process { child, runs, listening })
     }
 
     async fn progress(&mut self, some: std::ops::Range<u64>) {
@@ -275,14 +271,14 @@ impl ProcessFixture {
 
     /// Starts another process in its place.
     fn start_again(&mut self, i: usize) -> CaseResult {
-        let shards = self.children[i].shards.clone();
-        self.children[i] = self.start(shards)?;
+        let runs = self.children[i].runs.clone();
+        self.children[i] = self.start(runs)?;
         Ok(())
     }
 
     /// Sees every writer go on, ends them, and compares what is stored with what they were told.
     async fn verdict(&mut self) -> CaseResult {
-        self.log.progress_of_each(self.places.iter().map(|p| p.shard), 3).await;
+        self.log.progress_of_each(self.places.iter().map(|p| p.number), 3).await;
         for mut process in std::mem::take(&mut self.children) {
             drop(process.child.stdin.take());
             let ended = tokio::task::spawn_blocking(move || process.child.wait());
@@ -335,7 +331,7 @@ crate::cases! {
         for i in 0..6 {
             t.progress(50..400).await;
             t.kill(i % 2)?;
-            let other = t.children[1 - i % 2].shards.clone();
+            let other = t.children[1 - i % 2].runs.clone();
             t.log.progress_of_each(other.into_iter(), 2).await;
             t.start_again(i % 2)?;
         }

@@ -2,7 +2,7 @@
 
 use super::fixture::{places, wrong};
 use super::log::{Claim, Listener, Log, Word};
-use super::writer::{Manners, Place, Writer};
+use super::writer::{FIRST_ATTEMPT, Manners, Place, crew};
 use driver_memory::Memory;
 use persistence_core::layer::{Call, Effect, Layer, Layered, Op};
 use persistence_core::{Context, Env, Error, Outcome, Persistence, Result};
@@ -38,29 +38,31 @@ async fn memory() -> Arc<dyn Persistence> {
 
 /// One writer makes some transitions, through a layer if there is one.
 async fn load(p: &Arc<dyn Persistence>, says: Option<Outcome>) -> (Vec<Place>, Arc<Log>) {
-    let mut places = places();
-    places.truncate(1);
-    places[0].create(&**p).await.unwrap();
+    // The first shard of four has one writer and one run.
+    let place = places().into_iter().find(|p| p.shard() % 4 == 0).unwrap();
+    place.create(&**p).await.unwrap();
     let p = match says {
         Some(says) => Layered::wrap(p.clone(), Forgetful { says, writes: AtomicUsize::new(0) }),
         None => p.clone(),
     };
-    let log = Arc::new(Log::new(places.iter().map(|p| p.shard)));
+    let log = Arc::new(Log::new([place.number].into_iter()));
     let stop = CancellationToken::new();
-    let manners = Manners { patience: Duration::from_secs(60), hasty: 0, seed: 1, first_attempt: 1 };
-    let writer = Writer { p, place: places[0].clone(), manners, listener: log.clone(), stop: stop.clone() };
+    let manners =
+        Manners { patience: Duration::from_secs(60), hasty: 0, seed: 1, first_attempt: FIRST_ATTEMPT };
+    let listener: Arc<dyn Listener> = log.clone();
+    let writer = crew(&p, &[place], &manners, &listener, &stop).pop().unwrap();
     let mut writing = tokio::spawn(writer.run());
     tokio::select! {
         () = log.progress(40) => {}
         // One that has been lied to ends by itself.
         ended = &mut writing => {
             ended.unwrap();
-            return (places, log);
+            return (vec![place], log);
         }
     }
     stop.cancel();
     writing.await.unwrap();
-    (places, log)
+    (vec![place], log)
 }
 
 /// What the verdict is if one attempt was told of in another way.
@@ -70,16 +72,12 @@ async fn told(
     log: &Log,
     change: impl Fn(&mut Vec<Word>),
 ) -> Vec<String> {
-    let shard = places[0].shard;
-    let word = |(&attempt, &(expected, claim)): (&i64, &(i64, Claim))| Word::Said {
-        shard,
-        attempt,
-        expected,
-        claim,
-    };
-    let mut words: Vec<_> = log.claims(shard).iter().map(word).collect();
+    let run = places[0].number;
+    let word =
+        |(&attempt, &(expected, claim)): (&i64, &(i64, Claim))| Word::Said { run, attempt, expected, claim };
+    let mut words: Vec<_> = log.claims(run).iter().map(word).collect();
     change(&mut words);
-    let other = Log::new([shard].into_iter());
+    let other = Log::new([run].into_iter());
     words.into_iter().for_each(|w| other.hear(w));
     wrong(p, places, &other, 0).await.unwrap()
 }
@@ -103,8 +101,8 @@ async fn an_honest_store_is_believed_and_lies_about_it_are_noticed() {
     assert!(denied[0].contains("was said to be NotApplied; it made Some("), "{denied:?}");
     let unanswered = told(&*p, &places, &log, |words| drop(words.remove(5))).await;
     assert!(unanswered[0].contains("applied without an answer"), "{unanswered:?}");
-    let shard = places[0].shard;
-    let more = Word::Said { shard, attempt: 999, expected: 7, claim: Claim::Applied };
+    let run = places[0].number;
+    let more = Word::Said { run, attempt: 999, expected: 7, claim: Claim::Applied };
     let lost = told(&*p, &places, &log, |words| words.push(more.clone())).await;
     assert!(lost[0].contains("attempt 999") && lost[0].contains("it made None"), "{lost:?}");
 }

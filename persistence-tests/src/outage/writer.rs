@@ -1,4 +1,5 @@
-//! A writer: one run in a shard of its own, one transition after the other, each of which names its writer everywhere.
+//! A writer: one transition of its runs after the other, each of which names its attempt everywhere. Most writers have a run in
+//! a shard of their own; some have four and change those that they like in one call; and some share theirs with a rival.
 
 use super::log::{Claim, Listener, Word};
 use crate::build::history::node;
@@ -8,7 +9,9 @@ use persistence_core::{
     Persistence, RangeId, Result, RunId, ShardId, Timestamp, TreeId,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,16 +25,24 @@ const LATEST: &str = "latest";
 /// Between two tries of something that fails at once.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Which run of which shard: everything follows from the shard and the namespace, so that whoever comes after a crash finds it.
-#[derive(Clone, Debug)]
+/// How many runs of a writer have numbers of their own.
+const LANES: i32 = 8;
+
+/// The first number of an attempt; those below made the runs.
+pub(super) const FIRST_ATTEMPT: i64 = LANES as i64;
+
+/// Which run: everything follows from its number and the namespace, so that whoever comes after a crash finds it.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    pub shard: i32,
+    /// Of the run, among all runs of a case.
+    pub number: i32,
     pub namespace: Uuid,
 }
 
 /// What every transition leaves in the record, in an item, in a task and in a history node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
+    pub run: i32,
     pub attempt: i64,
     pub version: i64,
 }
@@ -47,19 +58,34 @@ impl Mark {
 }
 
 impl Place {
+    /// The runs of a shard.
+    pub(super) fn of_shard(shard: i32, namespace: Uuid) -> impl Iterator<Item = Place> {
+        let lanes = if shard % 4 == 3 { 4 } else { 1 };
+        (0..lanes).map(move |lane| Place { number: shard * LANES + lane, namespace })
+    }
+
+    pub(super) fn shard(&self) -> i32 {
+        self.number / LANES
+    }
+
+    /// How many writers it has.
+    pub(super) fn writers(&self) -> usize {
+        if self.shard() % 4 == 2 { 2 } else { 1 }
+    }
+
     pub(super) fn shard_id(&self) -> ShardId {
-        ShardId(self.shard)
+        ShardId(self.shard())
     }
 
     fn id(&self, kind: u128) -> Uuid {
-        let shard = u128::from(self.shard.unsigned_abs());
-        Uuid::from_u128(self.namespace.as_u128() ^ (shard << 8) ^ kind)
+        let number = u128::from(self.number.unsigned_abs());
+        Uuid::from_u128(self.namespace.as_u128() ^ (number << 8) ^ kind)
     }
 
     pub(super) fn run(&self) -> RunKey {
         RunKey {
             namespace_id: NamespaceId(self.namespace),
-            workflow_id: format!("outage-{}", self.shard),
+            workflow_id: format!("outage-{}", self.number),
             run_id: RunId(self.id(1)),
         }
     }
@@ -112,7 +138,7 @@ impl Place {
     /// Makes shard and run, at version 1.
     pub(super) async fn create(&self, p: &dyn Persistence) -> Result<()> {
         let cx = Context::new();
-        let mark = Mark { attempt: 0, version: 1 };
+        let mark = Mark { run: self.number, attempt: i64::from(self.number % LANES), version: 1 };
         p.shards().get_or_create_shard(&cx, &crate::build::execution::shard(self.shard_id(), RANGE)).await?;
         let snapshot = Snapshot {
             run_id: self.run().run_id,
@@ -127,7 +153,7 @@ impl Place {
     }
 
     pub(super) fn transition(&self, expected_version: i64, attempt: i64, previous: i64) -> UpdateExecution {
-        let mark = Mark { attempt, version: expected_version + 1 };
+        let mark = Mark { run: self.number, attempt, version: expected_version + 1 };
         UpdateExecution {
             scope: self.scope(),
             mode: UpdateMode::UpdateCurrent,
@@ -176,23 +202,57 @@ pub(super) struct Manners {
 }
 
 pub(super) struct Writer {
-    pub p: Arc<dyn Persistence>,
-    pub place: Place,
-    pub manners: Manners,
-    pub listener: Arc<dyn Listener>,
-    pub stop: CancellationToken,
+    p: Arc<dyn Persistence>,
+    /// Its runs, all of one shard.
+    places: Vec<Place>,
+    manners: Manners,
+    /// The next attempt at something in the shard.
+    attempts: Arc<AtomicI64>,
+    listener: Arc<dyn Listener>,
+    stop: CancellationToken,
 }
 
-/// What a writer believes.
+/// What a writer believes of a run.
 struct Belief {
+    place: Place,
     stored: Mark,
     /// Attempts at the next version of which the store said that they may have been applied.
     suspects: Vec<i64>,
 }
 
+/// The writers of these runs.
+pub(super) fn crew(
+    p: &Arc<dyn Persistence>,
+    places: &[Place],
+    manners: &Manners,
+    listener: &Arc<dyn Listener>,
+    stop: &CancellationToken,
+) -> Vec<Writer> {
+    let mut shards: BTreeMap<i32, Vec<Place>> = BTreeMap::new();
+    for place in places {
+        shards.entry(place.shard()).or_default().push(*place);
+    }
+    let mut crew = Vec::new();
+    for (shard, places) in shards {
+        let attempts = Arc::new(AtomicI64::new(manners.first_attempt));
+        for n in 0..places[0].writers() {
+            let seed = manners.seed ^ u64::from(shard.unsigned_abs()) ^ ((n as u64) << 32);
+            crew.push(Writer {
+                p: p.clone(),
+                places: places.clone(),
+                manners: Manners { seed, ..manners.clone() },
+                attempts: attempts.clone(),
+                listener: listener.clone(),
+                stop: stop.clone(),
+            });
+        }
+    }
+    crew
+}
+
 impl Writer {
-    fn wrong(&self, what: impl std::fmt::Display) {
-        self.listener.hear(Word::Wrong(format!("shard {}: {what}", self.place.shard)));
+    fn wrong(&self, place: &Place, what: impl std::fmt::Display) {
+        self.listener.hear(Word::Wrong(format!("run {}: {what}", place.number)));
     }
 
     fn failed(&self, what: &str, e: &Error) {
@@ -205,40 +265,74 @@ impl Writer {
 
     /// Makes transitions until it is told to stop.
     pub(super) async fn run(self) {
-        let mut rng =
-            fastrand::Rng::with_seed(self.manners.seed ^ u64::from(self.place.shard.unsigned_abs()));
-        let Some(stored) = self.look().await else { return };
-        let mut belief = Belief { stored, suspects: Vec::new() };
-        let mut attempt = self.manners.first_attempt;
+        let mut rng = fastrand::Rng::with_seed(self.manners.seed);
+        let mut beliefs = Vec::new();
+        for place in &self.places {
+            let Some(stored) = self.look(place).await else { return };
+            beliefs.push(Belief { place: *place, stored, suspects: Vec::new() });
+        }
         while !self.stop.is_cancelled() {
             let patience = match self.manners.hasty {
                 0 => self.manners.patience,
                 n if rng.u32(..n) > 0 => self.manners.patience,
                 _ => Duration::from_millis(rng.u64(1..40)),
             };
-            let certain = self.once(&mut belief, attempt, patience).await;
-            attempt += 1;
+            // Some of its runs, at least one.
+            let few = rng.usize(1..=beliefs.len());
+            rng.shuffle(&mut beliefs);
+            let certain = self.once(&mut beliefs[..few], patience).await;
             // Now and then also when it is certain.
-            if (!certain || attempt % 16 == 0) && !self.believe(&mut belief).await {
-                return;
+            let curious = rng.u8(..16) == 0;
+            for (belief, certain) in beliefs.iter_mut().zip(certain) {
+                if (!certain || curious) && !self.believe(belief).await {
+                    return;
+                }
             }
         }
     }
 
-    /// One transition. False if what is stored must be looked at.
-    async fn once(&self, belief: &mut Belief, attempt: i64, patience: Duration) -> bool {
-        let Mark { attempt: previous, version: expected } = belief.stored;
-        let request = self.place.transition(expected, attempt, previous);
+    /// One transition of each of these runs, in one call. False where what is stored must be looked at.
+    async fn once(&self, beliefs: &mut [Belief], patience: Duration) -> Vec<bool> {
         let cx = Context::new().with_timeout(patience).with_caller("outage");
-        let result = self.p.executions().update_execution(&cx, &request).await;
+        let attempt = |_: &Belief| self.attempts.fetch_add(1, Relaxed);
+        let attempts: Vec<i64> = beliefs.iter().map(attempt).collect();
+        let requests = beliefs.iter().zip(&attempts);
+        let mut requests =
+            requests.map(|(b, attempt)| b.place.transition(b.stored.version, *attempt, b.stored.attempt));
+        let executions = self.p.executions();
+        let results = match beliefs {
+            [_] => vec![executions.update_execution(&cx, &requests.next().unwrap()).await],
+            _ => {
+                let plans = requests.map(|r| r.lower().unwrap()).collect();
+                let apply = ApplyPlans { shard_id: self.places[0].shard_id(), plans };
+                match executions.apply(&cx, &apply).await {
+                    Ok(results) => results,
+                    Err(e) => vec![Err(e); attempts.len()],
+                }
+            }
+        };
+        assert_eq!(results.len(), attempts.len(), "outcomes of plans");
+        let failed = results.iter().any(Result::is_err);
+        let judged = beliefs.iter_mut().zip(attempts).zip(results);
+        let certain = judged.map(|((belief, attempt), result)| self.judge(belief, attempt, result)).collect();
+        if failed {
+            tokio::time::sleep(PAUSE).await;
+        }
+        certain
+    }
+
+    /// Takes down what became of an attempt. False if what is stored must be looked at.
+    fn judge(&self, belief: &mut Belief, attempt: i64, result: Result<()>) -> bool {
+        let (run, expected) = (belief.place.number, belief.stored.version);
         let claim = match &result {
             Ok(()) => Claim::Applied,
             Err(e) if e.outcome() == Outcome::NotApplied => Claim::NotApplied,
             Err(_) => Claim::Maybe,
         };
-        self.listener.hear(Word::Said { shard: self.place.shard, attempt, expected, claim });
+        self.listener.hear(Word::Said { run, attempt, expected, claim });
         let Err(e) = result else {
-            *belief = Belief { stored: Mark { attempt, version: expected + 1 }, suspects: Vec::new() };
+            belief.stored = Mark { run, attempt, version: expected + 1 };
+            belief.suspects.clear();
             return true;
         };
         self.failed("write", &e);
@@ -246,27 +340,31 @@ impl Writer {
             belief.suspects.push(attempt);
         }
         match e.kind() {
-            // Nobody else writes here: only an earlier attempt of ours can have come before.
-            ErrorKind::WorkflowConditionFailed if !belief.suspects.is_empty() => return false,
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::ResourceExhausted => {}
+            // Who else writes here: a rival, or an earlier attempt of ours that has come in.
+            ErrorKind::WorkflowConditionFailed
+                if belief.place.writers() > 1 || !belief.suspects.is_empty() =>
+            {
+                false
+            }
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::ResourceExhausted => {
+                claim == Claim::NotApplied
+            }
             _ => {
-                self.wrong(format!("attempt {attempt} at version {expected} ended with: {e}"));
-                return false;
+                self.wrong(&belief.place, format!("attempt {attempt} at version {expected} ended with: {e}"));
+                false
             }
         }
-        tokio::time::sleep(PAUSE).await;
-        claim == Claim::NotApplied
     }
 
     /// What is stored; none if that cannot be found out before the end.
-    async fn look(&self) -> Option<Mark> {
+    async fn look(&self, place: &Place) -> Option<Mark> {
         loop {
             let cx = Context::new().with_timeout(self.manners.patience).with_caller("outage");
-            match self.place.load(&*self.p, &cx).await {
+            match place.load(&*self.p, &cx).await {
                 Ok(mark) => return Some(mark),
                 Err(e) if e.is_retryable() => self.failed("read", &e),
                 Err(e) => {
-                    self.wrong(format!("reading ended with: {e}"));
+                    self.wrong(place, format!("reading ended with: {e}"));
                     return None;
                 }
             }
@@ -279,18 +377,19 @@ impl Writer {
 
     /// Looks whether what is stored is what it should be. False if there is no going on.
     async fn believe(&self, belief: &mut Belief) -> bool {
-        let Some(found) = self.look().await else { return false };
-        if found == belief.stored {
-            return true;
+        let Some(found) = self.look(&belief.place).await else { return false };
+        let Belief { stored, suspects, place } = &*belief;
+        let ours = found.version == stored.version + 1 && suspects.contains(&found.attempt);
+        let rivals = place.writers() > 1 && found.version > stored.version;
+        let good = found == *stored || ours || rivals;
+        if !good {
+            let what = format!("{found:?} is stored, where {stored:?} was, perhaps followed by {suspects:?}");
+            self.wrong(place, what);
         }
-        let late = found.version == belief.stored.version + 1 && belief.suspects.contains(&found.attempt);
-        if !late {
-            let Belief { stored, suspects } = &belief;
-            self.wrong(format!(
-                "{found:?} is stored, where {stored:?} was, perhaps followed by {suspects:?}"
-            ));
+        if found != *stored {
+            belief.stored = found;
+            belief.suspects.clear();
         }
-        *belief = Belief { stored: found, suspects: Vec::new() };
-        late
+        good
     }
 }
