@@ -28,6 +28,8 @@ struct Cli {
 enum Verb {
     /// Everything that must hold: format, lints, budgets, licences, tests, conformance, documents
     Test(test::Args),
+    /// Install what the tests need and a bare Debian machine lacks, as `test --setup` does
+    Setup,
     /// The conformance suite on every driver, side by side
     Conformance(conformance::Args),
     /// Write the crate of a new driver, with the suite wired in
@@ -60,6 +62,7 @@ fn run(verb: Verb) -> Result<bool> {
     let ws = workspace::Workspace::load()?;
     match verb {
         Verb::Test(args) => test::run(&ws, &args),
+        Verb::Setup => setup::run(&ws).map(|()| true),
         Verb::Conformance(args) => conformance::run(&ws, &args),
         Verb::NewDriver(args) => new_driver::run(&ws, &args).map(|()| true),
         Verb::Budgets => budgets::run(&ws).map(|()| true),
