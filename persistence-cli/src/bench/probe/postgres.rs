@@ -1,7 +1,7 @@
 //! PostgreSQL: one data-modifying statement with a scalar for each value.
 
 use super::run::{RANGE_ID, Run, TABLES, Transition, bind, ddl};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 
@@ -30,7 +30,7 @@ WITH fence AS (
 ), nodes AS (
   INSERT INTO bench_raw_history_nodes SELECT $1, $17, $17, $7, -$18::bigint, 1, $19, 1, $20, $21 FROM ex
 )
-SELECT count(*) FROM ex";
+SELECT 1 / count(*) FROM ex";
 
 const BEGIN_CURRENT: &str = "INSERT INTO bench_raw_current_executions VALUES ($1, $2, $3, 1, $4, 0, 1, '')";
 const BEGIN_RUN: &str = "INSERT INTO bench_raw_executions VALUES ($1, $2, $3, $4, 1, 2, '', $4, '')";
@@ -109,8 +109,8 @@ impl super::Hand for Hand {
             t.now,
             t.events,
         );
-        let applied: i64 = query.fetch_one(&mut self.connection).await?;
-        ensure!(applied == 1, "the raw probe's transition was refused");
+        // A refusal is a division by zero, which undoes what was written.
+        let _applied: i64 = query.fetch_one(&mut self.connection).await?;
         Ok(())
     }
 

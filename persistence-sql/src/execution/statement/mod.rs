@@ -10,7 +10,10 @@
 //!   whatever the planner believes.
 //! * Items to delete are found in the snapshot. If the run has *moved* since, a plan is not applied, though its conditions hold,
 //!   and is sent again: whoever changes items changes the run's version.
+//!
+//! A single plan of the usual kind has a statement of its own, see [`one`].
 
+mod one;
 mod parts;
 mod text;
 
@@ -19,8 +22,10 @@ use super::rows::{WaveRows, fence_of};
 use crate::bucket::Tried;
 use crate::core::transition::TransitionPlan;
 use crate::core::{Error, Result, Timestamp};
+use crate::reject::{Class, class};
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value, columns};
+use one::one;
 use std::collections::BTreeSet;
 use text::Shape;
 
@@ -49,15 +54,26 @@ pub(super) async fn apply(
     now: Timestamp,
 ) -> Result<Vec<Option<Result<()>>>> {
     let Some(shard_id) = plans.first().map(|p| p.shard_id) else { return Ok(Vec::new()) };
-    let mut args: Vec<Value> = vec![shard_id.0.into(), Value::opt(fence_of(plans))];
+    let table = if plans.iter().any(|p| !p.nodes.is_empty()) { "history_nodes" } else { "executions" };
     let rows = WaveRows::of(plans, now, &Looked::default());
+    // After an unknown outcome it is most likely that somebody has to be told why not.
+    if plans.len() == 1
+        && !tried.unknown
+        && let Some((text, args)) = one(shard_id, fence_of(plans), &rows)
+    {
+        match tx.call(table, &text, args, &[Kind::Int]).await {
+            Ok(refused) if refused.is_empty() => return Ok(vec![Some(Ok(()))]),
+            Err(e) if class(&e) != Some(Class::Duplicate) => return Err(e),
+            _ => {}
+        }
+    }
+    let mut args: Vec<Value> = vec![shard_id.0.into(), Value::opt(fence_of(plans))];
     let shape = Shape::of(&rows, fence_of(plans).is_some());
     for ((kinds, rows), sent) in rows.lists().into_iter().zip(shape.sends()) {
         if sent {
             args.extend(columns(kinds, rows));
         }
     }
-    let table = if plans.iter().any(|p| !p.nodes.is_empty()) { "history_nodes" } else { "executions" };
     let rows = tx.call(table, &shape.text(), args, COLUMNS).await?;
     let (refused, looked) = read(rows)?;
     Ok((1..)
