@@ -1,6 +1,7 @@
 //! One connection: how MySQL carries values.
 
-use crate::error::classify;
+use crate::error::{classify, is_fatal};
+use crate::store::Connections;
 use persistence_sql::value::{Kind, Value};
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::query::Query;
@@ -9,11 +10,13 @@ use uuid::Uuid;
 
 persistence_sql::sqlx_connection! {
     database: MySql,
+    maker: Connections,
     arguments: MySqlArguments,
     row: MySqlRow,
     bind: bind,
     read: read,
     classify: classify,
+    fatal: is_fatal,
     begin: [
         // READ COMMITTED, as the session was set up.
         "START TRANSACTION",

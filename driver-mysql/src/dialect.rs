@@ -1,6 +1,7 @@
 //! MySQL's SQL.
 
-use persistence_sql::dialect::{Dialect, Placeholders, Transitions, Upsert};
+use persistence_sql::dialect::{Dialect, Explain, Placeholders, Transitions, Upsert};
+use persistence_sql::value::Kind;
 
 const MYSQL: Dialect = Dialect {
     name: "mysql",
@@ -15,6 +16,7 @@ const MYSQL: Dialect = Dialect {
     single_writer: false,
     tuple_ranges: false,
     transitions: Transitions::Transaction,
+    explain: Explain { prefix: "EXPLAIN FORMAT=TREE ", columns: &[Kind::Text] },
 };
 
 /// Where there are no procedures, or they are not wanted.

@@ -2,6 +2,7 @@
 
 use persistence_sql::core::{Detail, Error, Outcome};
 use persistence_sql::{Class, Rejected};
+use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 
 /// What an error number says.
@@ -19,6 +20,9 @@ enum Meaning {
     Gone(&'static str),
     Damaged,
 }
+
+/// Said to a connection that was idle for too long, at its next statement, which is not looked at.
+const IDLE_TOO_LONG: u16 = 4031;
 
 /// SQLSTATEs are too coarse: a deadlock and a lock timeout differ in their numbers only.
 fn meaning(number: u16) -> Option<Meaning> {
@@ -47,8 +51,7 @@ fn meaning(number: u16) -> Option<Meaning> {
         1051 | 1054 | 1146 | 1305 => Unavailable("the schema lacks something: upgrade it"),
         1053 | 1077..=1079 => Gone("the server shuts down"),
         1152 | 1158..=1161 | 1184 | 1927 | 3169 => Gone("the server closed the connection"),
-        // Said to a connection that was idle for too long, at its next statement, which is not looked at.
-        4031 => Unavailable("the server closed the idle connection"),
+        IDLE_TOO_LONG => Unavailable("the server closed the idle connection"),
         1194 | 1195 | 1712 | 1877 => Damaged,
         _ => return None,
     })
@@ -57,26 +60,40 @@ fn meaning(number: u16) -> Option<Meaning> {
 /// An error of a statement. A definite answer of the server is `NotApplied`; a transport failure is so only where nothing was
 /// sent.
 pub(crate) fn classify(operation: &'static str, location: &str, e: sqlx::Error) -> Error {
-    match &e {
-        sqlx::Error::Database(d) => {
-            let number = d.try_downcast_ref::<MySqlDatabaseError>().map_or(0, MySqlDatabaseError::number);
-            let error = of_number(operation, location, number, e);
-            if is_unknown(operation, number) { error } else { error.with_outcome(Outcome::NotApplied) }
+    let writes = !matches!(operation, "acquire" | "begin" | "query");
+    let number = match &e {
+        sqlx::Error::Database(d) => number(&**d),
+        sqlx::Error::PoolClosed => return Error::closed(location).with_source(e),
+        _ => {
+            let reason =
+                if operation == "acquire" { "the server cannot be reached" } else { "the connection failed" };
+            let error = Error::unavailable(operation, reason).with_source(e);
+            return if writes { error } else { error.with_outcome(Outcome::NotApplied) };
         }
-        sqlx::Error::PoolTimedOut => exhausted("connection pool", location).with_source(e),
-        sqlx::Error::PoolClosed => Error::closed(location).with_source(e),
-        _ if operation == "acquire" => {
-            let error = Error::unavailable(operation, "the server cannot be reached");
-            error.with_outcome(Outcome::NotApplied).with_source(e)
-        }
-        _ => Error::unavailable(operation, "the connection failed").with_source(e),
-    }
+    };
+    let error = of_number(operation, location, number, e);
+    if writes && is_unknown(operation, number) { error } else { error.with_outcome(Outcome::NotApplied) }
+}
+
+fn number(e: &dyn DatabaseError) -> u16 {
+    e.try_downcast_ref::<MySqlDatabaseError>().map_or(0, MySqlDatabaseError::number)
+}
+
+/// Whether the server ends the connection after this answer.
+pub(crate) fn is_fatal(e: &dyn DatabaseError) -> bool {
+    let number = number(e);
+    number == IDLE_TOO_LONG || matches!(meaning(number), Some(Meaning::Gone(_)))
+}
+
+/// Whether the server may accept a connection in a moment.
+pub(crate) fn is_passing(e: &dyn DatabaseError) -> bool {
+    matches!(meaning(number(e)), Some(Meaning::Gone(_) | Meaning::Exhausted(_)))
 }
 
 /// Whether a statement that ended so may have been applied.
 fn is_unknown(operation: &str, number: u16) -> bool {
     match meaning(number) {
-        Some(Meaning::Gone(_)) => operation != "acquire",
+        Some(Meaning::Gone(_)) => true,
         // A procedure may have been killed after its commit.
         Some(Meaning::Interrupted) | None => operation == "call",
         _ => false,
@@ -167,7 +184,7 @@ mod tests {
         let broken = || sqlx::Error::Io(io::ErrorKind::BrokenPipe.into());
         assert_eq!(classify("acquire", "db", broken()).outcome(), Outcome::NotApplied);
         assert_eq!(classify("execute", "db", broken()).outcome(), Outcome::MaybeApplied);
-        assert_eq!(classify("acquire", "db", sqlx::Error::PoolTimedOut).kind(), ResourceExhausted);
+        assert_eq!(classify("query", "db", broken()).outcome(), Outcome::NotApplied);
         assert_eq!(classify("acquire", "db", sqlx::Error::PoolClosed).kind(), Closed);
     }
 }

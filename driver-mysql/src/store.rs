@@ -3,19 +3,21 @@
 use crate::config::{Builder, connect_options};
 use crate::connection::Connection;
 use crate::dialect::{PROCEDURES, TRANSACTIONS};
-use crate::error::classify;
+use crate::error::{classify, is_passing};
 use crate::migrate::MIGRATIONS;
 use crate::procedure;
 use async_trait::async_trait;
 use persistence_sql::core::connect::Connector;
-use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Outcome, Persistence, Result};
+use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Persistence, Result};
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
+use persistence_sql::pool::{Maker, Pool, PoolSettings, PoolStatus, Refused};
 use persistence_sql::server::Server;
-use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
+use persistence_sql::sqlx_connection::Statements;
+use sqlx::Connection as _;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
 use url::Url;
 
 /// What a session is, whatever the server's defaults are: once for each connection. Values that do not fit are errors, text is
@@ -32,9 +34,10 @@ const SESSION: &str = "\
 /// A MySQL database.
 #[derive(Debug)]
 pub struct Mysql {
-    pool: MySqlPool,
-    acquire_timeout: Duration,
+    pool: Pool<Connections>,
+    statements: Statements,
     info: SqlInfo,
+    location: Arc<str>,
     use_procedures: bool,
     /// Whether they can be called: known after the schema was set up or looked at.
     procedures: AtomicBool,
@@ -42,45 +45,69 @@ pub struct Mysql {
 
 impl Mysql {
     pub(crate) async fn open_with(server: Server) -> Result<Mysql> {
-        let location = server.location();
-        let mut options = connect_options(&server).username(server.user.as_deref().unwrap_or("root"));
-        if let Some(password) = &server.password {
-            options = options.password(&password.0);
-        }
-        let pool = MySqlPoolOptions::new()
-            .max_connections(server.pool_size)
-            .acquire_timeout(server.acquire_timeout)
-            .test_before_acquire(false)
-            .after_connect(|conn, _| {
-                Box::pin(async move { sqlx::Executor::execute(conn, SESSION).await.map(drop) })
-            })
-            .idle_timeout(server.idle_timeout)
-            .max_lifetime(server.max_lifetime)
-            .connect_with(options)
-            .await
-            .map_err(|e| classify("acquire", &location, e))?;
         let capabilities = CapabilitySet::of(&[
             Capability::Durable,
             Capability::CrossPartition,
             Capability::AtomicHistory,
             Capability::MultiProcess,
         ]);
-        let info = SqlInfo { driver: "mysql", location, capabilities, schema: server.schema };
-        Ok(Mysql {
-            pool,
-            acquire_timeout: server.acquire_timeout,
-            info,
-            use_procedures: server.procedures,
-            procedures: AtomicBool::new(false),
-        })
+        let use_procedures = server.procedures;
+        let statements = if server.statement_cache == 0 { Statements::Once } else { Statements::Kept };
+        let (location, schema) = (server.location(), server.schema.clone());
+        let info = SqlInfo { driver: "mysql", location: location.clone(), capabilities, schema };
+        let settings = PoolSettings::of(&server);
+        let pool = Pool::new(Connections { options: connect_options(&server), server }, settings);
+        // So that what is wrong with the settings shows here.
+        pool.acquire(&Context::new()).await?.give_back();
+        let (location, procedures) = (location.into(), AtomicBool::new(false));
+        Ok(Mysql { pool, statements, info, location, use_procedures, procedures })
     }
 
     async fn look_for_procedures(&self, create: bool) -> Result<()> {
-        let classified = |e| classify("schema", &self.info.location, e);
-        let mut conn = self.pool.acquire().await.map_err(classified)?;
-        let ready = procedure::ready(&mut conn, &self.info.schema.naming, create).await;
-        self.procedures.store(ready.map_err(classified)?, Relaxed);
+        let mut held = self.pool.acquire(&Context::new()).await?;
+        let ready = procedure::ready(held.get()?, &self.info.schema.naming, create).await;
+        self.procedures.store(ready.map_err(|e| classify("schema", &self.location, e))?, Relaxed);
+        held.give_back();
         Ok(())
+    }
+}
+
+/// Makes connections.
+pub(crate) struct Connections {
+    server: Server,
+    options: MySqlConnectOptions,
+}
+
+#[async_trait]
+impl Maker for Connections {
+    type Conn = MySqlConnection;
+
+    async fn connect(&self) -> Result<MySqlConnection, Refused> {
+        let login = self.server.login().await?;
+        let mut options = self.options.clone().username(login.user.as_deref().unwrap_or("root"));
+        if let Some(password) = &login.password {
+            options = options.password(&password.0);
+        }
+        let timeout = self.server.statement_timeout.map_or(0, |t| t.as_millis());
+        let session = format!("{SESSION}, max_execution_time = {timeout}");
+        let connected = async {
+            let mut conn = MySqlConnection::connect_with(&options).await?;
+            sqlx::Executor::execute(&mut conn, sqlx::AssertSqlSafe(session)).await?;
+            Ok(conn)
+        };
+        connected.await.map_err(|e: sqlx::Error| {
+            let passing = match &e {
+                sqlx::Error::Io(_) => true,
+                sqlx::Error::Database(e) => is_passing(&**e),
+                _ => false,
+            };
+            Refused { error: classify("acquire", &self.server.location(), e), passing }
+        })
+    }
+
+    async fn close(&self, conn: MySqlConnection) {
+        // One that cannot be closed is closed.
+        let _ = conn.close().await;
     }
 }
 
@@ -95,14 +122,12 @@ impl SqlDriver for Mysql {
     }
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
-        if cx.is_expired() {
-            return Err(Error::timeout("acquire").with_outcome(Outcome::NotApplied));
-        }
-        let acquired = tokio::time::timeout(cx.remaining(self.acquire_timeout), self.pool.acquire()).await;
-        let inner = acquired
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(|e| classify("acquire", &self.info.location, e))?;
-        Ok(Box::new(Connection::new(inner, self.info.location.clone())))
+        let held = self.pool.acquire(cx).await?;
+        Ok(Box::new(Connection::new(held, Arc::clone(&self.location), self.statements)))
+    }
+
+    fn pool(&self) -> PoolStatus {
+        self.pool.status()
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {

@@ -1,6 +1,7 @@
 //! One connection: how PostgreSQL carries values.
 
-use crate::error::classify;
+use crate::error::{classify, is_fatal};
+use crate::store::Connections;
 use persistence_sql::value::{Kind, Value};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -9,11 +10,13 @@ use uuid::Uuid;
 
 persistence_sql::sqlx_connection! {
     database: Postgres,
+    maker: Connections,
     arguments: PgArguments,
     row: PgRow,
     bind: bind,
     read: read,
     classify: classify,
+    fatal: is_fatal,
     begin: ["BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"],
 }
 

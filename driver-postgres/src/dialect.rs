@@ -1,6 +1,7 @@
 //! PostgreSQL's SQL.
 
-use persistence_sql::dialect::{Dialect, Placeholders, Transitions, Upsert};
+use persistence_sql::dialect::{Dialect, Explain, Placeholders, Transitions, Upsert};
+use persistence_sql::value::Kind;
 
 pub(crate) static POSTGRES: Dialect = Dialect {
     name: "postgres",
@@ -13,4 +14,5 @@ pub(crate) static POSTGRES: Dialect = Dialect {
     single_writer: false,
     tuple_ranges: true,
     transitions: Transitions::Statement,
+    explain: Explain { prefix: "EXPLAIN ", columns: &[Kind::Text] },
 };

@@ -2,24 +2,24 @@
 
 use persistence_sql::core::{Detail, Error, Outcome};
 use persistence_sql::{Class, Rejected};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// What a SQLSTATE says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
-    /// The server refused, and nothing of the transaction was applied, or can be.
+    /// Nothing of the transaction was applied, and it may be tried again.
     Rejected(Class, &'static str),
-    /// Something of the server's has run out.
     Exhausted(&'static str),
     TooLarge(&'static str),
     /// The statement took too long, or was cancelled.
     Interrupted,
     Unavailable(&'static str),
-    /// The server ended the session. It may have committed what it was asked for before.
-    Gone(&'static str),
+    /// The connection ends; what was under way on it may have been committed just before.
+    Ends(&'static str),
     Damaged,
 }
 
-/// The classes are those of the manual's appendix A; the last arms are whole classes.
 fn meaning(code: &str) -> Option<Meaning> {
     use Meaning::*;
     Some(match code {
@@ -30,41 +30,53 @@ fn meaning(code: &str) -> Option<Meaning> {
         "53100" => Exhausted("disk"),
         "53200" => Exhausted("memory"),
         "53300" => Exhausted("server connections"),
-        "53400" => Exhausted("a configured limit of the server"),
+        "53400" => Exhausted("a configured limit"),
+        "22001" => TooLarge("value"),
         "54000" | "54001" | "54011" | "54023" => TooLarge("statement"),
         "57014" => Interrupted,
-        "25006" => Unavailable("the server is read-only"),
+        "25006" => Unavailable("the server, or its session, is read-only"),
         "28P01" | "28000" => Unavailable("the server refused user or password"),
-        "42501" => Unavailable("the user lacks a privilege"),
         "3D000" => Unavailable("there is no such database"),
-        "3F000" | "42P01" | "42703" => Unavailable("the schema lacks something: upgrade it"),
+        "42501" => Unavailable("the user lacks a privilege; persist schema status --url URL tells which"),
+        "3F000" | "42P01" | "42703" | "42883" => {
+            Unavailable("the schema lacks something: set it up, or upgrade it")
+        }
+        "26000" | "42P05" => {
+            Unavailable("a prepared statement is not there: behind a proxy use statement_cache=0")
+        }
         "57P03" => Unavailable("the server is not ready yet"),
-        "57P01" | "57P02" => Gone("the server shuts down"),
-        "57P04" | "57P05" | "25P03" | "25P04" | "40003" => Gone("the server ended the session"),
+        "57P01" | "57P02" => Ends("the server shuts down"),
+        "57P04" | "57P05" | "25P03" | "25P04" | "40003" => Ends("the server ended the session"),
         "XX001" | "XX002" => Damaged,
-        _ if code.starts_with("08") => Gone("the connection failed"),
+        _ if code.starts_with("08") => Ends("the connection failed"),
         _ => return None,
     })
 }
 
-/// An error of a statement. A definite answer of the server is `NotApplied`; a transport failure is so only where nothing was
-/// sent.
+/// An error of a statement. A definite answer of the server is `NotApplied`; a transport failure, or an answer with which the
+/// connection ends, is so only where nothing was written.
 pub(crate) fn classify(operation: &'static str, location: &str, e: sqlx::Error) -> Error {
-    match &e {
-        sqlx::Error::Database(d) => {
-            let code = d.code().unwrap_or_default().into_owned();
-            let error = of_code(operation, location, &code, e);
-            let gone = matches!(meaning(&code), Some(Meaning::Gone(_)));
-            if gone && operation != "acquire" { error } else { error.with_outcome(Outcome::NotApplied) }
+    let writes = !matches!(operation, "acquire" | "begin" | "query");
+    let code = match &e {
+        sqlx::Error::Database(d) => d.code().map(|c| c.into_owned()),
+        sqlx::Error::PoolClosed => return Error::closed(location).with_source(e),
+        _ => {
+            let reason =
+                if operation == "acquire" { "the server cannot be reached" } else { "the connection failed" };
+            let error = Error::unavailable(operation, reason).with_source(e);
+            return if writes { error } else { error.with_outcome(Outcome::NotApplied) };
         }
-        sqlx::Error::PoolTimedOut => exhausted("connection pool", location).with_source(e),
-        sqlx::Error::PoolClosed => Error::closed(location).with_source(e),
-        _ if operation == "acquire" => {
-            let error = Error::unavailable(operation, "the server cannot be reached");
-            error.with_outcome(Outcome::NotApplied).with_source(e)
-        }
-        _ => Error::unavailable(operation, "the connection failed").with_source(e),
-    }
+    };
+    let code = code.unwrap_or_default();
+    let maybe = writes && matches!(meaning(&code), Some(Meaning::Ends(_)));
+    let error = of_code(operation, location, &code, e);
+    if maybe { error } else { error.with_outcome(Outcome::NotApplied) }
+}
+
+/// Whether the server ends the connection after this answer.
+pub(crate) fn is_fatal(e: &dyn DatabaseError) -> bool {
+    let severity = e.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
+    matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 fn of_code(operation: &'static str, location: &str, code: &str, e: sqlx::Error) -> Error {
@@ -75,22 +87,19 @@ fn of_code(operation: &'static str, location: &str, code: &str, e: sqlx::Error) 
         Meaning::Rejected(class, reason) => {
             Error::unavailable(operation, reason).with_source(Rejected { class, cause: Box::new(e) })
         }
-        Meaning::Exhausted(what) => exhausted(what, location).with_source(e),
+        Meaning::Exhausted(cause) => Error::new(Detail::ResourceExhausted {
+            cause: cause.to_owned(),
+            scope: location.to_owned(),
+            retry_after: None,
+        })
+        .with_source(e),
         Meaning::TooLarge(what) => Error::too_large(what, 0, 0).with_source(e),
         Meaning::Interrupted => Error::timeout(operation).with_source(e),
-        Meaning::Unavailable(reason) | Meaning::Gone(reason) => {
+        Meaning::Unavailable(reason) | Meaning::Ends(reason) => {
             Error::unavailable(operation, reason).with_source(e)
         }
         Meaning::Damaged => Error::corrupted(location, "the server reports damaged data").with_source(e),
     }
-}
-
-fn exhausted(cause: &str, scope: &str) -> Error {
-    Error::new(Detail::ResourceExhausted {
-        cause: cause.to_owned(),
-        scope: scope.to_owned(),
-        retry_after: None,
-    })
 }
 
 #[cfg(test)]
@@ -98,37 +107,38 @@ mod tests {
     use super::*;
     use persistence_sql::class;
     use persistence_sql::core::ErrorKind::{self, *};
-    use std::io;
+    use std::{borrow::Cow, error, fmt, io};
 
+    /// An answer of the server with nothing but a code.
     #[derive(Debug)]
     struct Answer(&'static str);
 
-    impl std::fmt::Display for Answer {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    impl fmt::Display for Answer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(self.0)
         }
     }
 
-    impl std::error::Error for Answer {}
+    impl error::Error for Answer {}
 
-    impl sqlx::error::DatabaseError for Answer {
+    impl DatabaseError for Answer {
         fn message(&self) -> &str {
             self.0
         }
 
-        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+        fn code(&self) -> Option<Cow<'_, str>> {
             Some(self.0.into())
         }
 
-        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        fn as_error(&self) -> &(dyn error::Error + Send + Sync + 'static) {
             self
         }
 
-        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        fn as_error_mut(&mut self) -> &mut (dyn error::Error + Send + Sync + 'static) {
             self
         }
 
-        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        fn into_error(self: Box<Self>) -> Box<dyn error::Error + Send + Sync + 'static> {
             self
         }
 
@@ -137,46 +147,60 @@ mod tests {
         }
     }
 
-    fn answer(code: &'static str) -> Error {
-        classify("call", "db", sqlx::Error::Database(Box::new(Answer(code))))
+    fn error(operation: &'static str, code: &'static str) -> Error {
+        classify(operation, "db", sqlx::Error::Database(Box::new(Answer(code))))
     }
 
     #[test]
-    fn every_state_has_its_kind_class_and_outcome() {
-        use Outcome::{MaybeApplied, NotApplied};
-        let table: &[(&[&'static str], ErrorKind, Option<Class>, Outcome)] = &[
-            (&["23505"], Unavailable, Some(Class::Duplicate), NotApplied),
-            (&["40P01"], Unavailable, Some(Class::Deadlock), NotApplied),
-            (&["40001"], Unavailable, Some(Class::Serialization), NotApplied),
-            (&["55P03"], Unavailable, Some(Class::LockTimeout), NotApplied),
-            (&["53100", "53200", "53300", "53400"], ResourceExhausted, None, NotApplied),
-            (&["54000", "54001", "54011", "54023"], TooLarge, None, NotApplied),
-            (&["57014"], Timeout, None, NotApplied),
-            (&["25006", "28P01", "28000", "42501", "3D000", "57P03"], Unavailable, None, NotApplied),
-            (&["3F000", "42P01", "42703", "99999"], Unavailable, None, NotApplied),
-            (&["57P01", "57P02", "57P04", "57P05", "25P03", "25P04"], Unavailable, None, MaybeApplied),
-            (&["40003", "08000", "08006"], Unavailable, None, MaybeApplied),
-            (&["XX001", "XX002"], Corrupted, None, NotApplied),
+    fn every_code_has_its_kind_class_and_outcome() {
+        let table: &[(&[&str], ErrorKind, Option<Class>, Outcome)] = &[
+            (&["23505"], Unavailable, Some(Class::Duplicate), Outcome::NotApplied),
+            (&["40P01"], Unavailable, Some(Class::Deadlock), Outcome::NotApplied),
+            (&["40001"], Unavailable, Some(Class::Serialization), Outcome::NotApplied),
+            (&["55P03"], Unavailable, Some(Class::LockTimeout), Outcome::NotApplied),
+            (&["53100", "53200", "53300", "53400"], ResourceExhausted, None, Outcome::NotApplied),
+            (&["22001", "54000", "54001", "54011", "54023"], TooLarge, None, Outcome::NotApplied),
+            (&["57014"], Timeout, None, Outcome::NotApplied),
+            (&["25006", "28P01", "28000", "3D000", "42501", "57P03"], Unavailable, None, Outcome::NotApplied),
+            (&["3F000", "42P01", "42703", "42883", "26000", "42P05"], Unavailable, None, Outcome::NotApplied),
+            (
+                &["57P01", "57P02", "57P04", "57P05", "25P03", "25P04", "40003"],
+                Unavailable,
+                None,
+                Outcome::MaybeApplied,
+            ),
+            (
+                &["08000", "08001", "08003", "08004", "08006", "08007", "08P01"],
+                Unavailable,
+                None,
+                Outcome::MaybeApplied,
+            ),
+            (&["XX001", "XX002"], Corrupted, None, Outcome::NotApplied),
         ];
         for (codes, kind, expected, outcome) in table {
             for code in *codes {
-                let e = answer(code);
-                assert_eq!((e.kind(), class(&e)), (*kind, *expected), "{code}");
-                if *kind != Corrupted {
-                    assert_eq!(e.outcome(), *outcome, "{code}");
-                }
+                let e = error("execute", code);
+                assert!(meaning(code).is_some(), "{code}");
+                assert_eq!((e.kind(), class(&e), e.outcome()), (*kind, *expected, *outcome), "{code}");
+                assert_eq!(error("query", code).outcome(), Outcome::NotApplied, "{code}");
             }
         }
+        assert_eq!((error("execute", "99999").kind(), meaning("99999")), (Unavailable, None));
     }
 
     #[test]
     fn what_was_not_sent_was_not_applied() {
-        let broken = || sqlx::Error::Io(io::ErrorKind::BrokenPipe.into());
-        assert_eq!(classify("acquire", "db", broken()).outcome(), Outcome::NotApplied);
-        assert_eq!(classify("call", "db", broken()).outcome(), Outcome::MaybeApplied);
-        assert_eq!(classify("acquire", "db", sqlx::Error::PoolTimedOut).kind(), ResourceExhausted);
-        assert_eq!(classify("acquire", "db", sqlx::Error::PoolClosed).kind(), Closed);
-        let refused = sqlx::Error::Database(Box::new(Answer("57P01")));
-        assert_eq!(classify("acquire", "db", refused).outcome(), Outcome::NotApplied);
+        let broken = |op| classify(op, "db", sqlx::Error::Io(io::ErrorKind::BrokenPipe.into()));
+        for (operation, outcome) in [
+            ("acquire", Outcome::NotApplied),
+            ("begin", Outcome::NotApplied),
+            ("query", Outcome::NotApplied),
+            ("execute", Outcome::MaybeApplied),
+            ("call", Outcome::MaybeApplied),
+            ("commit", Outcome::MaybeApplied),
+        ] {
+            assert_eq!(broken(operation).outcome(), outcome, "{operation}");
+        }
+        assert_eq!(classify("query", "db", sqlx::Error::PoolClosed).kind(), Closed);
     }
 }

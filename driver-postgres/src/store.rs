@@ -7,50 +7,80 @@ use crate::error::classify;
 use crate::migrate::MIGRATIONS;
 use async_trait::async_trait;
 use persistence_sql::core::connect::Connector;
-use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Outcome, Persistence, Result};
+use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Persistence, Result};
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
+use persistence_sql::pool::{Maker, Pool, PoolSettings, PoolStatus, Refused};
 use persistence_sql::server::Server;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use persistence_sql::sqlx_connection::Statements;
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use std::sync::Arc;
-use std::time::Duration;
 use url::Url;
 
 /// A PostgreSQL database.
 #[derive(Debug)]
 pub struct Postgres {
-    pool: PgPool,
-    acquire_timeout: Duration,
+    pool: Pool<Connections>,
+    statements: Statements,
     info: SqlInfo,
+    location: Arc<str>,
 }
 
 impl Postgres {
     pub(crate) async fn open_with(server: Server) -> Result<Postgres> {
-        let location = server.location();
-        let mut options = connect_options(&server);
-        if let Some(user) = &server.user {
-            options = options.username(user);
-        }
-        if let Some(password) = &server.password {
-            options = options.password(&password.0);
-        }
-        let pool = PgPoolOptions::new()
-            .max_connections(server.pool_size)
-            .acquire_timeout(server.acquire_timeout)
-            .test_before_acquire(false)
-            .idle_timeout(server.idle_timeout)
-            .max_lifetime(server.max_lifetime)
-            .connect_with(options)
-            .await
-            .map_err(|e| classify("acquire", &location, e))?;
         let capabilities = CapabilitySet::of(&[
             Capability::Durable,
             Capability::CrossPartition,
             Capability::AtomicHistory,
             Capability::MultiProcess,
         ]);
-        let info = SqlInfo { driver: "postgres", location, capabilities, schema: server.schema };
-        Ok(Postgres { pool, acquire_timeout: server.acquire_timeout, info })
+        let statements = match server.statement_cache {
+            0 => Statements::OnceInTransaction,
+            _ => Statements::Kept,
+        };
+        let (location, schema) = (server.location(), server.schema.clone());
+        let info = SqlInfo { driver: "postgres", location: location.clone(), capabilities, schema };
+        let settings = PoolSettings::of(&server);
+        let pool = Pool::new(Connections { options: connect_options(&server), server }, settings);
+        // So that what is wrong with the settings shows here.
+        pool.acquire(&Context::new()).await?.give_back();
+        Ok(Postgres { pool, statements, info, location: location.into() })
+    }
+}
+
+/// Makes connections.
+pub(crate) struct Connections {
+    server: Server,
+    options: PgConnectOptions,
+}
+
+#[async_trait]
+impl Maker for Connections {
+    type Conn = PgConnection;
+
+    async fn connect(&self) -> Result<PgConnection, Refused> {
+        let login = self.server.login().await?;
+        let mut options = self.options.clone();
+        if let Some(user) = &login.user {
+            options = options.username(user);
+        }
+        if let Some(password) = &login.password {
+            options = options.password(&password.0);
+        }
+        PgConnection::connect_with(&options).await.map_err(|e| {
+            let passing = match &e {
+                sqlx::Error::Io(_) => true,
+                sqlx::Error::Database(e) => e.is_transient_in_connect_phase(),
+                _ => false,
+            };
+            Refused { error: classify("acquire", &self.server.location(), e), passing }
+        })
+    }
+
+    async fn close(&self, conn: PgConnection) {
+        // One that cannot be closed is closed.
+        let _ = conn.close().await;
     }
 }
 
@@ -65,14 +95,12 @@ impl SqlDriver for Postgres {
     }
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
-        if cx.is_expired() {
-            return Err(Error::timeout("acquire").with_outcome(Outcome::NotApplied));
-        }
-        let acquired = tokio::time::timeout(cx.remaining(self.acquire_timeout), self.pool.acquire()).await;
-        let inner = acquired
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(|e| classify("acquire", &self.info.location, e))?;
-        Ok(Box::new(Connection::new(inner, self.info.location.clone())))
+        let held = self.pool.acquire(cx).await?;
+        Ok(Box::new(Connection::new(held, Arc::clone(&self.location), self.statements)))
+    }
+
+    fn pool(&self) -> PoolStatus {
+        self.pool.status()
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {

@@ -1,6 +1,7 @@
 //! One connection: how SQLite carries values.
 
-use crate::error::classify;
+use crate::error::{classify, is_fatal};
+use crate::store::Connections;
 use persistence_sql::value::{Kind, Value};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -9,11 +10,13 @@ use uuid::Uuid;
 
 persistence_sql::sqlx_connection! {
     database: Sqlite,
+    maker: Connections,
     arguments: SqliteArguments,
     row: SqliteRow,
     bind: bind,
     read: read,
     classify: classify,
+    fatal: is_fatal,
     begin: ["BEGIN IMMEDIATE", "BEGIN"],
 }
 

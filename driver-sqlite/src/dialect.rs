@@ -1,6 +1,7 @@
 //! SQLite's SQL.
 
-use persistence_sql::dialect::{Dialect, Placeholders, Transitions, Upsert};
+use persistence_sql::dialect::{Dialect, Explain, Placeholders, Transitions, Upsert};
+use persistence_sql::value::Kind;
 
 pub(crate) static SQLITE: Dialect = Dialect {
     name: "sqlite",
@@ -14,4 +15,8 @@ pub(crate) static SQLITE: Dialect = Dialect {
     single_writer: true,
     tuple_ranges: true,
     transitions: Transitions::Transaction,
+    explain: Explain {
+        prefix: "EXPLAIN QUERY PLAN ",
+        columns: &[Kind::Int, Kind::Int, Kind::Int, Kind::Text],
+    },
 };

@@ -2,12 +2,12 @@
 
 use persistence_sql::core::{Detail, Error, Outcome};
 use persistence_sql::{Class, Rejected};
+use sqlx::error::DatabaseError;
 
 /// An error of a statement. SQLite is in this process: a statement that failed did nothing, except perhaps a commit.
 pub(crate) fn classify(operation: &'static str, location: &str, e: sqlx::Error) -> Error {
     let code = match &e {
         sqlx::Error::Database(d) => d.code().and_then(|c| c.parse::<u32>().ok()),
-        sqlx::Error::PoolTimedOut => return exhausted("connection pool", location).with_source(e),
         sqlx::Error::PoolClosed => return Error::closed(location).with_source(e),
         _ => None,
     };
@@ -17,6 +17,11 @@ pub(crate) fn classify(operation: &'static str, location: &str, e: sqlx::Error) 
             .with_source(e);
     };
     of_code(operation, location, code, e)
+}
+
+/// SQLite ends no connections.
+pub(crate) fn is_fatal(_: &dyn DatabaseError) -> bool {
+    false
 }
 
 /// Primary result codes are the low byte of extended ones.

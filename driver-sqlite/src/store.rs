@@ -7,11 +7,14 @@ use crate::error::classify;
 use crate::migrate::MIGRATIONS;
 use async_trait::async_trait;
 use persistence_sql::core::connect::Connector;
-use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Error, Outcome, Persistence, Result};
+use persistence_sql::core::{Capability, CapabilitySet, Context, Env, Persistence, Result};
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
-use std::sync::Arc;
+use persistence_sql::pool::{Maker, Pool, PoolSettings, PoolStatus, Refused};
+use persistence_sql::sqlx_connection::Statements;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
 
@@ -21,37 +24,71 @@ const ACQUIRE_LIMIT: Duration = Duration::from_secs(30);
 /// A SQLite database.
 #[derive(Debug)]
 pub struct Sqlite {
-    pool: SqlitePool,
+    pool: Pool<Connections>,
+    statements: Statements,
     info: SqlInfo,
+    location: Arc<str>,
+    /// Keeps a database in memory alive.
+    anchor: Mutex<Option<SqliteConnection>>,
 }
 
 impl Sqlite {
-    pub(crate) async fn open_with(options: Builder) -> Result<Sqlite> {
-        let location = options.location();
+    pub(crate) async fn open_with(builder: Builder) -> Result<Sqlite> {
+        let location = builder.location();
         let capabilities = CapabilitySet::of(&[
             Capability::Durable,
             Capability::CrossPartition,
             Capability::AtomicHistory,
             Capability::MultiProcess,
         ]);
-        let capabilities = match options.path {
+        let capabilities = match builder.path {
             Some(_) => capabilities,
             None => capabilities.without(Capability::Durable).without(Capability::MultiProcess),
         };
-        let info = SqlInfo { driver: "sqlite", location, capabilities, schema: options.schema.clone() };
-        let location = &info.location;
-        // One connection more than readers: the writer's. In memory the first one keeps the database alive.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(options.readers + 1)
-            .min_connections(1)
-            .acquire_timeout(ACQUIRE_LIMIT)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.connect_options())
+        let schema = builder.schema.clone();
+        let info = SqlInfo { driver: "sqlite", location: location.clone(), capabilities, schema };
+        let connections = Connections { options: builder.connect_options(), location: location.clone() };
+        let first = connections.connect().await.map_err(|refused| refused.error)?;
+        let anchor = if builder.path.is_none() {
+            Some(first)
+        } else {
+            connections.close(first).await;
+            None
+        };
+        let statements = if builder.statement_cache == 0 { Statements::Once } else { Statements::Kept };
+        let settings = PoolSettings {
+            location: location.clone(),
+            // One more than readers: the writer's.
+            size: builder.readers + 1,
+            acquire_timeout: ACQUIRE_LIMIT,
+            connect_timeout: ACQUIRE_LIMIT,
+            idle_timeout: None,
+            max_lifetime: None,
+        };
+        let pool = Pool::new(connections, settings);
+        Ok(Sqlite { pool, statements, info, location: location.into(), anchor: Mutex::new(anchor) })
+    }
+}
+
+/// Makes connections.
+pub(crate) struct Connections {
+    options: SqliteConnectOptions,
+    location: String,
+}
+
+#[async_trait]
+impl Maker for Connections {
+    type Conn = SqliteConnection;
+
+    async fn connect(&self) -> Result<SqliteConnection, Refused> {
+        SqliteConnection::connect_with(&self.options)
             .await
-            .map_err(|e| classify("open", location, e))?;
-        Ok(Sqlite { pool, info })
+            .map_err(|e| Refused { error: classify("open", &self.location, e), passing: false })
+    }
+
+    async fn close(&self, conn: SqliteConnection) {
+        // One that cannot be closed is closed.
+        let _ = conn.close().await;
     }
 }
 
@@ -66,15 +103,12 @@ impl SqlDriver for Sqlite {
     }
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
-        if cx.is_expired() {
-            return Err(Error::timeout("acquire").with_outcome(Outcome::NotApplied));
-        }
-        let location = self.info.location.clone();
-        let acquired = tokio::time::timeout(cx.remaining(ACQUIRE_LIMIT), self.pool.acquire()).await;
-        let inner = acquired
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(|e| classify("acquire", &location, e))?;
-        Ok(Box::new(Connection::new(inner, location)))
+        let held = self.pool.acquire(cx).await?;
+        Ok(Box::new(Connection::new(held, Arc::clone(&self.location), self.statements)))
+    }
+
+    fn pool(&self) -> PoolStatus {
+        self.pool.status()
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
@@ -84,6 +118,10 @@ impl SqlDriver for Sqlite {
 
     async fn close(&self) -> Result<()> {
         self.pool.close().await;
+        let anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(anchor) = anchor {
+            let _ = anchor.close().await;
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::naming::Naming;
 use crate::row_comparison;
-use crate::value::Value;
+use crate::value::{Kind, Value};
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -37,6 +37,15 @@ pub enum Transitions {
     Procedure,
 }
 
+/// How a database is asked for its plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Explain {
+    /// What comes before the statement.
+    pub prefix: &'static str,
+    /// The columns of the answer, whose last is a line of text.
+    pub columns: &'static [Kind],
+}
+
 /// One database's SQL.
 #[derive(Clone, Debug)]
 pub struct Dialect {
@@ -60,6 +69,8 @@ pub struct Dialect {
     pub tuple_ranges: bool,
     /// How a transition is applied.
     pub transitions: Transitions,
+    /// How it is asked for its plan.
+    pub explain: Explain,
 }
 
 impl Dialect {
@@ -168,6 +179,7 @@ mod tests {
         single_writer: false,
         tuple_ranges: true,
         transitions: Transitions::Transaction,
+        explain: Explain { prefix: "EXPLAIN ", columns: &[Kind::Text] },
     };
 
     #[test]

@@ -1,6 +1,7 @@
 //! The driver contract: connect, execute, query, transactions, classified errors. No store logic.
 
 use crate::dialect::Dialect;
+use crate::pool::PoolStatus;
 use crate::settings::SchemaSettings;
 use crate::value::{Kind, SqlRow, Value};
 use async_trait::async_trait;
@@ -33,6 +34,9 @@ pub trait SqlDriver: Send + Sync + 'static {
     /// A connection for the caller alone, by its deadline; `ResourceExhausted` when the pool has none until then. Dropping it
     /// in the middle of anything closes it; otherwise it goes back to the pool.
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>>;
+
+    /// How its pool is used.
+    fn pool(&self) -> PoolStatus;
 
     /// Sets up, upgrades or inspects the stored schema.
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus>;

@@ -1,11 +1,13 @@
 //! How to reach a server and how to use it: what drivers of servers have in common.
 
 use crate::settings::SchemaSettings;
+use async_trait::async_trait;
 use percent_encoding::percent_decode_str;
 use persistence_core::connect::UrlOptions;
-use persistence_core::{Error, Result};
+use persistence_core::{Error, Outcome, Result};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -58,6 +60,8 @@ pub struct Server {
     pub user: Option<String>,
     /// The password.
     pub password: Option<Secret>,
+    /// Asked for both in their place, for each new connection.
+    pub credentials: Hook,
     /// The database.
     pub database: String,
     /// Encryption.
@@ -82,6 +86,43 @@ pub struct Server {
     pub application_name: String,
     /// What the tables are called, and who sets them up.
     pub schema: SchemaSettings,
+}
+
+/// Who logs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The user, unless the driver has a usual one.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+}
+
+/// Gives the login of each new connection: for passwords that are tokens and change. Closures that give such a future are one.
+#[async_trait]
+pub trait Credentials: Send + Sync {
+    /// Called for each new connection, before it is made.
+    async fn login(&self) -> Result<Login>;
+}
+
+#[async_trait]
+impl<F, L> Credentials for F
+where
+    F: Fn() -> L + Send + Sync,
+    L: Future<Output = Result<Login>> + Send,
+{
+    async fn login(&self) -> Result<Login> {
+        self().await
+    }
+}
+
+/// Credentials, if there are some in place of the URL's.
+#[derive(Clone, Default)]
+pub struct Hook(pub Option<Arc<dyn Credentials>>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "credentials" } else { "none" })
+    }
 }
 
 /// What a URL names, if it names no user and no database.
@@ -114,6 +155,7 @@ impl Server {
             port: url.port().unwrap_or(defaults.port),
             user: Some(decoded(url.username())?).filter(|u| !u.is_empty()),
             password: url.password().map(decoded).transpose()?.map(Secret),
+            credentials: Hook::default(),
             database,
             tls: Tls::take(&mut options)?,
             pool_size: number(options.integer("pool_size", 1..=10_000)?).unwrap_or(16),
@@ -129,6 +171,14 @@ impl Server {
         };
         options.finish()?;
         Ok(server)
+    }
+
+    /// Who logs in with the next connection.
+    pub async fn login(&self) -> Result<Login> {
+        match &self.credentials.0 {
+            Some(hook) => hook.login().await.map_err(|e| e.with_outcome(Outcome::NotApplied)),
+            None => Ok(Login { user: self.user.clone(), password: self.password.clone() }),
+        }
     }
 
     /// Where the data is, without secrets.
@@ -189,6 +239,15 @@ macro_rules! server_builder {
             /// From `scheme://user:password@host:port/database?option=value`, with the options of the crate's table.
             pub fn from_url(url: &url::Url) -> $crate::core::Result<Self> {
                 Ok(Builder { server: $crate::server::Server::from_url(url, $defaults)? })
+            }
+
+            /// With logins from here, asked for each new connection, in place of the URL's.
+            pub fn with_credentials(
+                mut self,
+                credentials: impl $crate::server::Credentials + 'static,
+            ) -> Self {
+                self.server.credentials.0 = Some(std::sync::Arc::new(credentials));
+                self
             }
 
             /// With encryption.

@@ -7,6 +7,7 @@ use persistence_core::{Context, Error, Outcome, Result};
 use persistence_sql::Naming;
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
+use persistence_sql::pool::PoolStatus;
 use persistence_sql::value::{Kind, SqlRow, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,10 @@ impl SqlDriver for FaultySql {
         let (in_transaction, written, served) = (None, Vec::new(), vec![cx.clone()]);
         let naming = self.naming.clone();
         Ok(Box::new(FaultyConnection { driver, inner, faults, naming, in_transaction, written, served }))
+    }
+
+    fn pool(&self) -> PoolStatus {
+        self.inner.pool()
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {

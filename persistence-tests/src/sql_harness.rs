@@ -13,6 +13,7 @@ use persistence_core::{Context, DriverInfo, Env, Error, Persistence, Result};
 use persistence_sql::Migrate;
 use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
+use persistence_sql::pool::PoolStatus;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -285,6 +286,10 @@ impl SqlDriver for Lent {
 
     async fn acquire(&self, cx: &Context) -> Result<Box<dyn SqlConnection>> {
         self.inner.acquire(cx).await
+    }
+
+    fn pool(&self) -> PoolStatus {
+        self.inner.pool()
     }
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {

@@ -29,22 +29,23 @@ crate::cases! {
         assert_eq!(t.get(&mut *c, "nobody", "a").await?, None);
     }
 
-    /// An empty pool answers `ResourceExhausted` by the deadline, and serves again when a connection comes back.
+    /// An empty pool answers `ResourceExhausted` by the deadline, with what to do, and serves again when a connection comes back.
     #[covers("sql.error")]
     #[isolation(Own)]
     async fn an_empty_pool_is_exhausted(t) {
-        let mut held = Vec::new();
-        let e = loop {
-            let cx = Context::new().with_timeout(Duration::from_millis(if held.is_empty() { 5_000 } else { 300 }));
-            match t.driver.acquire(&cx).await {
-                Ok(c) => held.push(c),
-                Err(e) => break e,
-            }
-            assert!(held.len() < 10_000, "the pool has no end");
-        };
+        let (mut held, size) = (Vec::new(), t.driver.pool().size);
+        while held.len() < size {
+            held.push(t.connection().await?);
+        }
+        assert_eq!((t.driver.pool().in_use, t.driver.pool().idle), (size, 0));
+        let soon = Context::new().with_timeout(Duration::from_millis(50));
+        let e = t.driver.acquire(&soon).await.map(drop).unwrap_err();
         assert_eq!((e.kind(), e.outcome()), (ErrorKind::ResourceExhausted, Outcome::NotApplied), "{e:?}");
+        assert!(e.to_string().contains(&format!("all {size} connections")), "{e}");
         held.pop();
         t.connection().await?;
+        drop(held);
+        assert_eq!(t.driver.pool().in_use, 0);
     }
 
     /// A closed driver says so.
