@@ -60,19 +60,24 @@ fn meaning(number: u16) -> Option<Meaning> {
 /// An error of a statement. A definite answer of the server is `NotApplied`; a transport failure is so only where nothing was
 /// sent.
 pub(crate) fn classify(operation: &'static str, location: &str, e: sqlx::Error) -> Error {
-    let writes = !matches!(operation, "acquire" | "begin" | "query");
     let number = match &e {
         sqlx::Error::Database(d) => number(&**d),
         sqlx::Error::PoolClosed => return Error::closed(location).with_source(e),
         _ => {
-            let reason =
-                if operation == "acquire" { "the server cannot be reached" } else { "the connection failed" };
+            let reason = match operation {
+                "acquire" => format!("the server cannot be reached: {location}"),
+                _ => "the connection failed".to_owned(),
+            };
             let error = Error::unavailable(operation, reason).with_source(e);
-            return if writes { error } else { error.with_outcome(Outcome::NotApplied) };
+            return if writes(operation) { error } else { error.with_outcome(Outcome::NotApplied) };
         }
     };
     let error = of_number(operation, location, number, e);
-    if writes && is_unknown(operation, number) { error } else { error.with_outcome(Outcome::NotApplied) }
+    if is_unknown(operation, number) { error } else { error.with_outcome(Outcome::NotApplied) }
+}
+
+fn writes(operation: &str) -> bool {
+    !matches!(operation, "acquire" | "begin" | "query")
 }
 
 fn number(e: &dyn DatabaseError) -> u16 {
@@ -93,7 +98,7 @@ pub(crate) fn is_passing(e: &dyn DatabaseError) -> bool {
 /// Whether a statement that ended so may have been applied.
 fn is_unknown(operation: &str, number: u16) -> bool {
     match meaning(number) {
-        Some(Meaning::Gone(_)) => true,
+        Some(Meaning::Gone(_)) => writes(operation),
         // A procedure may have been killed after its commit.
         Some(Meaning::Interrupted) | None => operation == "call",
         _ => false,

@@ -3,7 +3,7 @@
 use driver_mysql::Builder;
 use persistence_sql::core::{Context, Result};
 use persistence_sql::driver::SqlDriver;
-use persistence_tests::{Server, Space, SqlHarness};
+use persistence_tests::{Server, Space, SqlHarness, SqlProbe};
 use std::{process::ExitCode, sync::Arc};
 
 static SERVER: Server =
@@ -19,12 +19,13 @@ async fn open(space: Space, options: &str) -> Result<Arc<dyn SqlDriver>> {
     let admin = builder("mysql")?.with_pool_size(1).open().await?;
     let create = format!("CREATE DATABASE IF NOT EXISTS {}", space.name());
     admin.acquire(&Context::new()).await?.execute(&create, Vec::new()).await?;
-    admin.close().await?;
-    Ok(Arc::new(builder(space.name())?.with_pool_size(200).with_schema(space.tables(false)).open().await?))
+    let builder = builder(space.name())?.with_pool_size(200).with_schema(space.tables(false));
+    Ok(Arc::new(builder.with_statement_cache(space.statement_cache()).open().await?))
 }
 
 fn main() -> ExitCode {
     let harness = SqlHarness::new("mysql", |space| open(space, ""))
+        .server(SqlProbe::MYSQL)
         .also("transaction", |space| open(space, "&transitions=transaction"));
     SERVER.run(|| persistence_tests::main(harness))
 }

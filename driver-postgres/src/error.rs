@@ -61,8 +61,10 @@ pub(crate) fn classify(operation: &'static str, location: &str, e: sqlx::Error) 
         sqlx::Error::Database(d) => d.code().map(|c| c.into_owned()),
         sqlx::Error::PoolClosed => return Error::closed(location).with_source(e),
         _ => {
-            let reason =
-                if operation == "acquire" { "the server cannot be reached" } else { "the connection failed" };
+            let reason = match operation {
+                "acquire" => format!("the server cannot be reached: {location}"),
+                _ => "the connection failed".to_owned(),
+            };
             let error = Error::unavailable(operation, reason).with_source(e);
             return if writes { error } else { error.with_outcome(Outcome::NotApplied) };
         }

@@ -3,7 +3,7 @@
 use driver_postgres::Builder;
 use persistence_sql::core::{Context, Result};
 use persistence_sql::driver::SqlDriver;
-use persistence_tests::{Server, Space, SqlHarness};
+use persistence_tests::{Server, Space, SqlHarness, SqlProbe};
 use std::{process::ExitCode, sync::Arc};
 
 static SERVER: Server =
@@ -21,9 +21,11 @@ async fn open(space: Space) -> Result<Arc<dyn SqlDriver>> {
     // It is there already when a case opens it again.
     let _ = admin.acquire(&Context::new()).await?.execute(&create, Vec::new()).await;
     admin.close().await?;
-    Ok(Arc::new(builder(space.name())?.with_pool_size(200).with_schema(space.tables(true)).open().await?))
+    let builder = builder(space.name())?.with_pool_size(200).with_schema(space.tables(true));
+    Ok(Arc::new(builder.with_statement_cache(space.statement_cache()).open().await?))
 }
 
 fn main() -> ExitCode {
-    SERVER.run(|| persistence_tests::main(SqlHarness::new("postgres", open)))
+    let harness = SqlHarness::new("postgres", open).server(SqlProbe::POSTGRES);
+    SERVER.run(|| persistence_tests::main(harness))
 }

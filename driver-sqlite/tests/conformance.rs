@@ -12,6 +12,7 @@ fn main() -> ExitCode {
             Builder::file(space.dir().join("db"))
                 .with_readers(128)
                 .with_schema(space.tables(false))
+                .with_statement_cache(space.statement_cache())
                 .with_busy_timeout(Duration::from_secs(60))
                 .open()
                 .await?,

@@ -59,8 +59,22 @@ impl Naming {
     /// The name in statements of a table that is called so in this database.
     #[must_use]
     pub fn plain<'a>(&self, name: &'a str) -> &'a str {
-        let name = name.rsplit('.').next().unwrap_or(name);
-        name.strip_prefix(&*self.prefix).unwrap_or(name)
+        self.plain_word(name.rsplit('.').next().unwrap_or(name))
+    }
+
+    /// A rendered statement with plain names again.
+    #[must_use]
+    pub fn unrender(&self, sql: &str) -> String {
+        let sql = match &self.schema {
+            Some(schema) => sql.replace(&format!("\"{schema}\"."), ""),
+            None => sql.to_owned(),
+        };
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        sql.split_inclusive(|c| !is_word(c)).map(|word| self.plain_word(word)).collect()
+    }
+
+    fn plain_word<'a>(&self, word: &'a str) -> &'a str {
+        word.strip_prefix(&*self.prefix).unwrap_or(word)
     }
 
     /// A statement with the names of tables and indexes as they are in this database. Nothing else may be called like one of
@@ -114,6 +128,8 @@ mod tests {
         );
         let plain = Naming::default();
         assert!(matches!(plain.render("SELECT 1 FROM tasks"), Cow::Borrowed(_)));
+        let sql = "INSERT INTO tasks (task_id) SELECT shards.x FROM shards";
+        assert_eq!(named.unrender(&named.render(sql)), sql);
         assert_eq!(named.table("tasks"), "p_tasks");
         assert_eq!(named.plain("\"Mine\".p_tasks"), "tasks");
     }

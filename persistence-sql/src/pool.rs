@@ -274,7 +274,8 @@ impl<M: Maker> Inner<M> {
                 }
                 Ok(Err(refused)) => refused,
                 Err(_) => {
-                    let error = Error::unavailable("connect", "the server did not answer in time");
+                    let reason = format!("the server did not answer in time: {}", self.settings.location);
+                    let error = Error::unavailable("acquire", reason);
                     Refused { error: error.with_outcome(Outcome::NotApplied), passing: true }
                 }
             };

@@ -284,7 +284,10 @@ macro_rules! sqlx_connection {
         impl Drop for Connection {
             fn drop(&mut self) {
                 // Otherwise it is closed, which rolls back.
-                if self.clean && !self.in_transaction && let Some(held) = self.inner.take() {
+                if self.clean
+                    && !self.in_transaction
+                    && let Some(held) = self.inner.take()
+                {
                     held.give_back();
                 }
             }

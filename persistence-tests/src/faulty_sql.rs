@@ -1,6 +1,7 @@
 //! A SQL driver on which things go wrong: at the commit, where outcomes become unknown, and on single reads.
 
 use crate::faults::{Fault, Faults, Held, UnderWay};
+use crate::statements::Seen;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use persistence_core::{Context, Error, Outcome, Result};
@@ -32,13 +33,19 @@ pub struct FaultySql {
     inner: Arc<dyn SqlDriver>,
     faults: Arc<Faults>,
     naming: Arc<Naming>,
+    seen: Arc<Seen>,
 }
 
 impl FaultySql {
     /// Puts faults before a driver.
     pub fn new(inner: Arc<dyn SqlDriver>, faults: Arc<Faults>) -> Self {
         let naming = Arc::new(inner.info().schema.naming);
-        FaultySql { inner, faults, naming }
+        FaultySql { inner, faults, naming, seen: Arc::default() }
+    }
+
+    /// Notes here what is sent.
+    pub(crate) fn noting(self, seen: Arc<Seen>) -> Self {
+        FaultySql { seen, ..self }
     }
 }
 
@@ -56,8 +63,17 @@ impl SqlDriver for FaultySql {
         let inner = self.inner.acquire(cx).await?;
         let (driver, faults) = (self.inner.clone(), self.faults.clone());
         let (in_transaction, written, served) = (None, Vec::new(), vec![cx.clone()]);
-        let naming = self.naming.clone();
-        Ok(Box::new(FaultyConnection { driver, inner, faults, naming, in_transaction, written, served }))
+        let (naming, seen) = (self.naming.clone(), self.seen.clone());
+        Ok(Box::new(FaultyConnection {
+            driver,
+            inner,
+            faults,
+            naming,
+            seen,
+            in_transaction,
+            written,
+            served,
+        }))
     }
 
     fn pool(&self) -> PoolStatus {
@@ -78,6 +94,7 @@ struct FaultyConnection {
     inner: Box<dyn SqlConnection>,
     faults: Arc<Faults>,
     naming: Arc<Naming>,
+    seen: Arc<Seen>,
     in_transaction: Option<UnderWay>,
     /// What the transaction has looked at or written to, by the names that scripts use.
     written: Vec<&'static str>,
@@ -188,6 +205,7 @@ impl FaultyConnection {
 #[async_trait]
 impl SqlConnection for FaultyConnection {
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64> {
+        self.seen.note(&self.naming, sql);
         let done = self.inner.execute(sql, args).await?;
         if self.in_transaction.is_some() {
             // Where one connection writes, statements may come together.
@@ -203,6 +221,7 @@ impl SqlConnection for FaultyConnection {
         args: Vec<Value>,
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
+        self.seen.note(&self.naming, sql);
         let caller = self.served.last().and_then(Context::caller);
         if let Some(fault) = self.faults.on_read(caller, part(table)) {
             let error = match fault {
@@ -225,6 +244,7 @@ impl SqlConnection for FaultyConnection {
         args: Vec<Value>,
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
+        self.seen.note(&self.naming, sql);
         let caller = self.served.last().and_then(Context::caller);
         if self.faults.bars(caller) {
             return Err(Error::unavailable("call", "injected: no connection"));

@@ -30,6 +30,11 @@ pub trait Harness: Send + Sync + 'static {
     /// The random faults that were injected so far.
     fn injected(&self) -> Injected;
 
+    /// What a whole run showed to be wrong, besides its cases.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Releases the shared database.
     async fn finish(&self) -> Result<()>;
 }

@@ -68,6 +68,7 @@ pub mod server;
 pub mod space;
 pub mod sql;
 mod sql_harness;
+mod statements;
 mod trials;
 
 pub use case::{Case, CaseResult, Failure, Isolation, Kind};
@@ -82,5 +83,6 @@ pub use runner::Runner;
 #[cfg(feature = "containers")]
 pub use server::Server;
 pub use space::Space;
+pub use sql::SqlProbe;
 pub use sql_harness::SqlHarness;
 pub use trials::{REPORT_DIR, main};

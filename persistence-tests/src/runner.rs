@@ -160,6 +160,7 @@ impl Runner {
         let has = |c: Capability| capabilities.is_some_and(|set| set.has(c));
         if !filtered {
             problems.extend(gaps(&cases, &has));
+            problems.extend(self.harness.problems());
             if self.suites.iter().any(|s| s.name == "faults") && self.harness.injected().total() == 0 {
                 problems.push("the suite of random faults injected none".to_owned());
             }

@@ -9,7 +9,14 @@ use tempfile::TempDir;
 /// A fresh place for one database: a name for servers, a directory for embedded engines. The same place is opened again
 /// when a case reopens its database.
 #[derive(Clone, Debug)]
-pub struct Space(Arc<Inner>, &'static str);
+pub struct Space(Arc<Inner>, Variant);
+
+/// How a SQL driver is opened there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Variant {
+    prefix: &'static str,
+    uncached: bool,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -27,7 +34,7 @@ impl Space {
         // The process and a random part: many runs may share one server.
         let name = format!("pt_{:x}_{:04x}_{n}", std::process::id(), fastrand::u16(..));
         let inner = Inner { isolation, name, dir: OnceLock::new(), keep: AtomicBool::new(false) };
-        Space(Arc::new(inner), "")
+        Space(Arc::new(inner), Variant::default())
     }
 
     /// Whether all cases of the run use it, or one.
@@ -37,7 +44,17 @@ impl Space {
 
     /// The same place for tables of other names.
     pub(crate) fn beside(&self, prefix: &'static str) -> Self {
-        Space(self.0.clone(), prefix)
+        Space(self.0.clone(), Variant { prefix, ..self.1 })
+    }
+
+    /// The same place for drivers without prepared statements.
+    pub(crate) fn uncached(&self) -> Self {
+        Space(self.0.clone(), Variant { uncached: true, ..self.1 })
+    }
+
+    /// How many prepared statements the connections of a SQL driver keep.
+    pub fn statement_cache(&self) -> usize {
+        if self.1.uncached { 0 } else { 256 }
     }
 
     /// What the tables of a SQL driver are called: in the database that is shared they have a prefix, and a schema if there are
@@ -48,7 +65,7 @@ impl Space {
     /// Never: the names are good.
     pub fn tables(&self, schemas: bool) -> persistence_sql::SchemaSettings {
         let shared = self.0.isolation == Isolation::Shared;
-        let prefix = if shared && self.1.is_empty() { "shared_" } else { self.1 };
+        let prefix = if shared && self.1.prefix.is_empty() { "shared_" } else { self.1.prefix };
         let schema = (shared && schemas).then_some("Shared_1");
         let naming = persistence_sql::Naming::default().with_schema(schema);
         persistence_sql::SchemaSettings::named(naming.and_then(|n| n.with_prefix(prefix)).unwrap())

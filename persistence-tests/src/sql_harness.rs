@@ -5,7 +5,8 @@ use crate::faulty_sql::FaultySql;
 use crate::fixture::Opener;
 use crate::harness::{Harness, Scene, SetUp, Suite, fault_cases, with_again};
 use crate::report::Waiver;
-use crate::sql::{self, SqlFixture};
+use crate::sql::{self, SqlFixture, SqlProbe};
+use crate::statements::{self, Seen};
 use crate::{Fixture, Isolation, Space, generic};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -15,6 +16,7 @@ use persistence_sql::dialect::Dialect;
 use persistence_sql::driver::{SchemaOp, SchemaStatus, SqlConnection, SqlDriver, SqlInfo};
 use persistence_sql::pool::PoolStatus;
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
@@ -62,6 +64,17 @@ impl SqlHarness {
         self
     }
 
+    /// A server, which these statements look into: it is shown that its sessions may end, among others.
+    ///
+    /// # Panics
+    ///
+    /// Never: nothing runs yet.
+    #[must_use]
+    pub fn server(mut self, probe: SqlProbe) -> Self {
+        Arc::get_mut(&mut self.databases).unwrap().probe = Some(probe);
+        self
+    }
+
     /// A deviation that is known: the case (`group::name`, or `suite/group::name`) may fail, and every report says so.
     #[must_use]
     pub fn waive(mut self, case: &str, reason: &str) -> Self {
@@ -87,8 +100,9 @@ impl Harness for SqlHarness {
 
     fn suites(self: Arc<Self>) -> Vec<Suite> {
         let setup = |faults| SqlSetUp { databases: self.databases.clone(), faults };
+        let servers = if self.databases.probe.is_some() { sql::server_cases() } else { Vec::new() };
         let mut suites = vec![
-            Suite::new("sql", sql::cases(), setup(false)),
+            Suite::new("sql", [sql::cases(), servers].concat(), setup(false)),
             Suite::new("generic", generic::cases(), setup(false)),
             Suite::new("faults", fault_cases(), setup(true)),
         ];
@@ -102,6 +116,15 @@ impl Harness for SqlHarness {
 
     fn waivers(&self) -> &[Waiver] {
         &self.waivers
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut seen = self.databases.seen.statements();
+        if let Some((_, databases)) = &self.also {
+            seen.extend(databases.seen.statements());
+        }
+        // In the package, where Cargo runs its tests.
+        statements::problems(Path::new("tests/statements.sql"), &seen)
     }
 
     fn injected(&self) -> Injected {
@@ -129,12 +152,21 @@ struct Databases {
     shared: OnceCell<(Space, Arc<dyn SqlDriver>)>,
     own: Arc<Semaphore>,
     injected: Mutex<Injected>,
+    probe: Option<SqlProbe>,
+    seen: Arc<Seen>,
 }
 
 impl Databases {
     fn new(provider: Provider) -> Self {
         let own = Arc::new(Semaphore::new(OWN));
-        Databases { provider, shared: OnceCell::new(), own, injected: Mutex::default() }
+        Databases {
+            provider,
+            shared: OnceCell::new(),
+            own,
+            injected: Mutex::default(),
+            probe: None,
+            seen: Arc::default(),
+        }
     }
 
     async fn shared(&self) -> Result<&(Space, Arc<dyn SqlDriver>)> {
@@ -217,13 +249,22 @@ impl Place {
         Ok((space.clone(), (self.databases.provider)(space).await?))
     }
 
+    pub(crate) fn probe(&self) -> Option<SqlProbe> {
+        self.databases.probe
+    }
+
+    /// Another driver on this space, without prepared statements.
+    pub(crate) async fn without_statement_cache(&self) -> Result<Arc<dyn SqlDriver>> {
+        (self.databases.provider)(self.space.uncached()).await
+    }
+
     /// Another driver on a space, for tables whose names begin otherwise.
     pub(crate) async fn beside(&self, space: &Space, prefix: &'static str) -> Result<Arc<dyn SqlDriver>> {
         (self.databases.provider)(space.beside(prefix)).await
     }
 
     async fn handle(&self, driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persistence>> {
-        let faulty = FaultySql::new(driver, self.faults.clone());
+        let faulty = FaultySql::new(driver, self.faults.clone()).noting(self.databases.seen.clone());
         let p = persistence_sql::open(Arc::new(faulty), env).await?;
         Ok(with_again(p, &self.faults))
     }

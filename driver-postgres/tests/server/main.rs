@@ -5,6 +5,7 @@
 
 mod pgbouncer;
 mod settings;
+mod statements;
 mod support;
 mod tls;
 
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
             settings::idle_connections_are_closed,
             settings::privileges_are_told,
             settings::upgrades_give_way_to_others,
+            statements::arrays_come_back,
+            statements::a_transaction_that_cannot_be_ordered_is_told,
+            statements::health_and_plans,
             tls::the_server_is_verified,
             tls::the_client_shows_its_certificate,
             pgbouncer::transactions_share_sessions,

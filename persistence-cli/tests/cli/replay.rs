@@ -191,7 +191,7 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
 #[test]
 fn a_server_that_is_not_there_is_told_without_the_password() {
     // Nothing listens on port 1.
-    let url = "postgresql://me:secret@127.0.0.1:1/db?acquire_timeout_ms=200";
+    let url = "postgresql://me:secret@127.0.0.1:1/db?acquire_timeout=200ms";
     let e = persist(&["caps", "--url", url]).failed(&["127.0.0.1:1"]);
     assert!(!e.err.contains("secret"), "{}", e.err);
 }

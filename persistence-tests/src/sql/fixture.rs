@@ -64,6 +64,20 @@ impl SqlFixture {
         self.place.beside(space, prefix).await
     }
 
+    /// What only this database's SQL can say.
+    ///
+    /// # Panics
+    ///
+    /// Where the harness gave none; cases that ask for it do not run then.
+    pub fn probe(&self) -> super::SqlProbe {
+        self.place.probe().unwrap()
+    }
+
+    /// Another handle on the case's database, which keeps no prepared statements.
+    pub async fn without_statement_cache(&self) -> Result<Arc<dyn SqlDriver>> {
+        self.place.without_statement_cache().await
+    }
+
     /// A statement written with `?`, as this database wants it.
     pub fn sql(&self, sql: &str) -> String {
         Self::sql_of(&*self.driver, sql)
@@ -89,6 +103,13 @@ impl SqlFixture {
         level: i64,
     ) -> Result<u64> {
         conn.execute(&self.sql(PUT), vec![1.into(), name.into(), consumer.into(), level.into()]).await
+    }
+
+    /// Adds one to the level under a name; the number of rows that it touched.
+    pub async fn raise(&self, conn: &mut dyn SqlConnection, name: &str, consumer: &str) -> Result<u64> {
+        let sql =
+            "UPDATE queue_acks SET level = level + 1 WHERE queue_type = ? AND name = ? AND consumer = ?";
+        conn.execute(&self.sql(sql), vec![1.into(), name.into(), consumer.into()]).await
     }
 
     /// The level under a name.

@@ -4,15 +4,22 @@
 mod error;
 pub mod fixture;
 mod schema;
+mod server;
 mod transaction;
 mod value;
 mod waiting;
 
 pub use fixture::SqlFixture;
+pub use server::SqlProbe;
 
 use crate::Case;
 
-/// Every case of the driver contract.
+/// The cases that only servers can show.
+pub fn server_cases() -> Vec<Case<SqlFixture>> {
+    server::cases()
+}
+
+/// Every case of the driver contract that all databases can show.
 pub fn cases() -> Vec<Case<SqlFixture>> {
     [schema::cases(), value::cases(), transaction::cases(), error::cases(), waiting::cases()].concat()
 }

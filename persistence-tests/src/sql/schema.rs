@@ -152,7 +152,7 @@ async fn open(driver: &Arc<dyn SqlDriver>, migrate: Migrate) -> Result<Arc<dyn P
 }
 
 /// Opens the stores, takes a shard over and moves a workflow through transitions.
-async fn works(driver: &Arc<dyn SqlDriver>) -> Result<()> {
+pub(super) async fn works(driver: &Arc<dyn SqlDriver>) -> Result<()> {
     let (p, cx) = (open(driver, Migrate::Auto).await?, Context::new());
     let shard_id = ShardId(1);
     let found = p.shards().get_or_create_shard(&cx, &shard(shard_id, 1)).await?.range_id;
