@@ -51,7 +51,8 @@ fn meaning(number: u16) -> Option<Meaning> {
         1051 | 1054 | 1146 | 1305 => Unavailable("the schema lacks something: upgrade it"),
         1053 | 1077..=1079 => Gone("the server shuts down"),
         1152 | 1158..=1161 | 1184 | 1927 | 3169 => Gone("the server closed the connection"),
-        IDLE_TOO_LONG => Unavailable("the server closed the idle connection"),
+        // Nothing was looked at, so whatever it was can be sent again, on another connection.
+        IDLE_TOO_LONG => Rejected(Class::Serialization, "the server closed the idle connection"),
         1194 | 1195 | 1712 | 1877 => Damaged,
         _ => return None,
     })
@@ -149,18 +150,14 @@ mod tests {
             (&[1022, 1062, 1586], Unavailable, Some(Class::Duplicate)),
             (&[1213, 1614], Unavailable, Some(Class::Deadlock)),
             (&[1205, 3572], Unavailable, Some(Class::LockTimeout)),
-            (&[1412, 1615, 3101], Unavailable, Some(Class::Serialization)),
+            (&[1412, 1615, 3101, 4031], Unavailable, Some(Class::Serialization)),
             (&[1021, 1037, 1038, 1040, 1041, 1114, 1135, 1203, 1206, 1226, 1461], ResourceExhausted, None),
             (&[1118, 1153, 1301, 1390, 1406], TooLarge, None),
             (&[1317, 3024], Timeout, None),
             (&[1290, 1792, 1836], Unavailable, None),
             (&[1044, 1045, 1049, 1129, 1130, 1142, 1143, 1227, 1370], Unavailable, None),
             (&[1051, 1054, 1146, 1305, 1698, 1820, 1862, 3118], Unavailable, None),
-            (
-                &[1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031],
-                Unavailable,
-                None,
-            ),
+            (&[1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 3169], Unavailable, None),
             (&[1194, 1195, 1712, 1877], Corrupted, None),
         ];
         let mut known = 0;

@@ -6,6 +6,7 @@
 mod plans;
 mod procedures;
 mod support;
+mod wire;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
             procedures::names_of_tables_are_in_their_text,
             plans::a_page_reads_its_own_rows,
             plans::keys_of_a_batch_are_looked_up,
+            wire::a_transition_is_one_round_trip,
+            wire::a_connection_that_was_idle_too_long_is_replaced,
         );
         libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
     })

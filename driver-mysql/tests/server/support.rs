@@ -33,6 +33,15 @@ impl Database {
         database
     }
 
+    pub(crate) fn host(&self) -> String {
+        self.host.clone()
+    }
+
+    /// The same database, reached by a port of this machine.
+    pub(crate) fn at(&self, port: u16) -> Database {
+        Database { name: self.name.clone(), host: format!("127.0.0.1:{port}") }
+    }
+
     fn url(&self, user: &str, database: &str, options: &str) -> String {
         format!("mysql://{user}@{}/{database}?pool_size=1{options}", self.host)
     }
@@ -42,6 +51,18 @@ impl Database {
         let driver = Builder::new(&self.url("root", "mysql", "")).unwrap().open().await.unwrap();
         driver.acquire(&Context::new()).await.unwrap().execute(sql, Vec::new()).await.unwrap();
         driver.close().await.unwrap();
+    }
+
+    /// How many sessions there are on the database.
+    pub(crate) async fn sessions(&self) -> i64 {
+        let sql = "SELECT count(*) FROM information_schema.processlist WHERE db = ?";
+        let driver = Builder::new(&self.url("root", "mysql", "")).unwrap().open().await.unwrap();
+        let mut conn = driver.acquire(&Context::new()).await.unwrap();
+        let mut rows =
+            conn.query("processlist", sql, vec![(&*self.name).into()], &[Kind::Int]).await.unwrap();
+        drop(conn);
+        driver.close().await.unwrap();
+        rows[0].int().unwrap()
     }
 
     /// A user with these privileges on the database.
@@ -120,6 +141,11 @@ impl Flow {
         snapshot.items = items(2);
         let mode = CreateMode::BrandNew;
         CreateExecution { scope: self.scope(), mode, snapshot, history: Vec::new() }
+    }
+
+    pub(crate) fn get(&self) -> GetExecution {
+        let (namespace_id, workflow_id) = (self.namespace_id, self.workflow_id.clone());
+        GetExecution { shard_id: SHARD, run: RunKey { namespace_id, workflow_id, run_id: self.run_id } }
     }
 
     pub(crate) fn update(&self, expected_version: i64) -> UpdateExecution {
