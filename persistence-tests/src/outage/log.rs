@@ -68,6 +68,8 @@ impl Listener for Log {
                 if before.is_some() {
                     heard.wrong.push(format!("run {run}: attempt {attempt} was answered twice"));
                 }
+                // Whoever waits for this may ask for the rest at once.
+                drop(heard);
                 if claim == Claim::Applied {
                     self.applied.send_modify(|n| *n.entry(run).or_default() += 1);
                 }
@@ -119,8 +121,13 @@ impl Log {
         let mut applied = self.applied.subscribe();
         let waited = tokio::time::timeout(super::STUCK, applied.wait_for(|n| there(n))).await.map(|_| ());
         if waited.is_err() {
-            let (now, told) = (self.applied.borrow().clone(), self.summary());
-            panic!("no {what} in {} s; acknowledged so far: {now:?}; {told}", super::STUCK.as_secs());
+            let now = self.applied.borrow().clone();
+            let told = self.summary();
+            panic!(
+                "no {what} in {} s; acknowledged so far: {now:?}; {told}\n{}",
+                super::STUCK.as_secs(),
+                self.wrong().join("\n")
+            );
         }
     }
 
