@@ -70,6 +70,8 @@ pub mod sql;
 mod sql_harness;
 mod statements;
 mod trials;
+#[cfg(feature = "containers")]
+pub mod wire;
 
 pub use case::{Case, CaseResult, Failure, Isolation, Kind};
 pub use faults::{Fault, FaultRule, Faults, Injected};
