@@ -1,6 +1,6 @@
 //! The migrations. PostgreSQL's DDL is transactional; upgraders hold an advisory lock until the transaction ends.
 
-use persistence_sql::migrate::{Migrations, SchemaSql};
+use persistence_sql::migrate::{Migrations, Privileges, SchemaSql};
 
 pub(crate) const MIGRATIONS: Migrations = Migrations {
     versions: &[include_str!("../migrations/0001_tables.sql")],
@@ -20,7 +20,8 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
     patience: Some("SET LOCAL lock_timeout = '1s'"),
     unlock: None,
     record: "INSERT INTO schema_version (version) VALUES ($1)",
-    privileges: "\
+    privileges: Privileges::Told(
+        "\
         SELECT 'setup', 'CREATE on the database ' || current_database(),
                has_database_privilege(current_database(), 'CREATE')::int::bigint
          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {schema})
@@ -42,4 +43,5 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
                pg_has_role(c.relowner, 'USAGE')::int::bigint
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = {schema} AND c.relname IN ({tables})",
+    ),
 };

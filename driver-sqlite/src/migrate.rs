@@ -1,6 +1,6 @@
 //! The migrations. SQLite's DDL is transactional, and the write lock that begins the transaction is the upgraders' lock.
 
-use persistence_sql::migrate::Migrations;
+use persistence_sql::migrate::{Migrations, Privileges};
 
 pub(crate) const MIGRATIONS: Migrations = Migrations {
     versions: &[include_str!("../migrations/0001_tables.sql")],
@@ -11,6 +11,5 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
     patience: None,
     unlock: None,
     record: "INSERT INTO schema_version (version) VALUES (?)",
-    // Whoever can open the file may do everything.
-    privileges: "",
+    privileges: Privileges::None,
 };

@@ -114,6 +114,8 @@ pub(crate) struct Bucket {
 
 /// How long an unknown outcome, or a conflict, is pursued when the caller set no deadline.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a single try may take when the caller set no deadline: a connection that swallows what it is sent never answers.
+const TRY_LIMIT: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -140,6 +142,11 @@ impl Sent {
     fn give_up(&self) -> bool {
         self.0.compare_exchange(0, Self::NEVER, SeqCst, SeqCst) != Err(Self::YES)
     }
+}
+
+/// The deadline, or where a try of a call without one ends.
+fn end_of_try(cx: &Context) -> Instant {
+    cx.deadline().unwrap_or_else(|| Instant::now() + TRY_LIMIT)
 }
 
 fn not_begun() -> Error {
@@ -198,10 +205,9 @@ impl Bucket {
         loop {
             let sent = Sent::default();
             let once = self.write_once(cx, &work, tried, around, &sent);
-            let result = match cx.deadline() {
-                Some(_) if cx.is_expired() => Ok(Err(not_begun())),
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), once).await,
-                None => Ok(once.await),
+            let result = match cx.is_expired() {
+                true => Ok(Err(not_begun())),
+                false => tokio::time::timeout_at(end_of_try(cx).into(), once).await,
             };
             let result = result.unwrap_or_else(|_| {
                 // The try has been dropped: what was not sent by now never is.
@@ -290,11 +296,8 @@ pub(crate) async fn read<T>(
     table: &'static str,
     read: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let result = match cx.deadline() {
-        Some(deadline) => tokio::time::timeout_at(deadline.into(), read)
-            .await
-            .unwrap_or_else(|_| Err(Error::timeout(table))),
-        None => read.await,
-    };
+    let result = tokio::time::timeout_at(end_of_try(cx).into(), read)
+        .await
+        .unwrap_or_else(|_| Err(Error::timeout(table)));
     result.map_err(|e| e.with_outcome(Outcome::NotApplied))
 }

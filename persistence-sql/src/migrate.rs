@@ -3,10 +3,10 @@
 use crate::driver::{SchemaOp, SchemaStatus, SqlConnection};
 use crate::naming::Naming;
 use crate::reject::{Class, class};
-use crate::tables::{SCHEMA_VERSION, TABLES};
+use crate::tables::{KEYED, SCHEMA_VERSION, TABLES};
 use crate::value::{Kind, Value};
 use persistence_core::schema::{Privilege, SchemaFit};
-use persistence_core::{Detail, Error, Result};
+use persistence_core::{Detail, Error, Outcome, Result};
 use std::time::Duration;
 
 /// How often a step is tried that cannot have its locks; each try waits as long as the database is told to.
@@ -34,9 +34,22 @@ pub struct Migrations {
     pub unlock: Option<&'static str>,
     /// Records a version.
     pub record: &'static str,
-    /// What the user may do: rows of purpose, privilege and 0 or 1. `{schema}` stands for the schema and `{tables}` for the
-    /// tables, both as expressions. Empty where there are no privileges.
-    pub privileges: &'static str,
+    /// How to find out what the user may do.
+    pub privileges: Privileges,
+}
+
+/// How to find out what a user may do.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Privileges {
+    /// There are none: whoever can open the database may do everything.
+    None,
+    /// The database tells: rows of purpose, privilege and 0 or 1. `{schema}` stands for the schema and `{tables}` for the tables,
+    /// both as expressions.
+    Told(&'static str),
+    /// Only trying tells: names of privileges on a table, each with a statement that needs it and changes nothing. `{table}` stands
+    /// for the table and `{column}` for one of its columns. The first is all that the table of versions needs.
+    Tried(&'static [(&'static str, &'static str)]),
 }
 
 /// Schemas inside a database.
@@ -157,19 +170,53 @@ impl Migrations {
     }
 
     async fn privileges(&self, conn: &mut dyn SqlConnection, naming: &Naming) -> Result<Vec<Privilege>> {
-        if self.privileges.is_empty() {
-            return Ok(Vec::new());
+        match self.privileges {
+            Privileges::None => Ok(Vec::new()),
+            Privileges::Told(sql) => self.told(conn, naming, sql).await,
+            Privileges::Tried(statements) => self.tried(conn, naming, statements).await,
         }
+    }
+
+    async fn told(&self, conn: &mut dyn SqlConnection, naming: &Naming, sql: &str) -> Result<Vec<Privilege>> {
         // Names hold nothing that could end a literal.
         let literal = |name: &str| format!("'{name}'");
         let current = self.schema.map_or("", |s| s.current);
         let schema = naming.schema().map_or_else(|| current.to_owned(), literal);
         let tables: Vec<String> = TABLES.iter().map(|t| literal(&naming.table(t))).collect();
-        let sql = self.privileges.replace("{schema}", &schema).replace("{tables}", &tables.join(", "));
+        let sql = sql.replace("{schema}", &schema).replace("{tables}", &tables.join(", "));
         let rows = conn.query("privileges", &sql, Vec::new(), &[Kind::Text, Kind::Text, Kind::Int]).await?;
         rows.into_iter()
             .map(|mut r| Ok(Privilege { purpose: r.text()?, what: r.text()?, held: r.int()? != 0 }))
             .collect()
+    }
+
+    /// Only of tables that are there: of others there is nothing to be allowed yet.
+    async fn tried(
+        &self,
+        conn: &mut dyn SqlConnection,
+        naming: &Naming,
+        statements: &'static [(&'static str, &'static str)],
+    ) -> Result<Vec<Privilege>> {
+        if self.version(conn, naming).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut needed: Vec<_> = statements.iter().take(1).map(|s| (SCHEMA_VERSION, "version", *s)).collect();
+        for table in KEYED {
+            needed.extend(statements.iter().map(|s| (table.name, table.key[0], *s)));
+        }
+        let mut found = Vec::new();
+        for (table, column, (privilege, statement)) in needed {
+            let name = naming.table(table);
+            let sql = statement.replace("{table}", &name).replace("{column}", column);
+            let held = match conn.execute(&sql, Vec::new()).await {
+                Ok(_) => true,
+                Err(e) if e.outcome() == Outcome::NotApplied => false,
+                Err(e) => return Err(e),
+            };
+            let what = format!("{privilege} on the table {name}");
+            found.push(Privilege { purpose: "run".to_owned(), what, held });
+        }
+        Ok(found)
     }
 }
 

@@ -77,6 +77,22 @@ pub(crate) const ACKS: TableDef =
 /// The record of migrations.
 pub(crate) const SCHEMA_VERSION: &str = "schema_version";
 
+/// Every table of the stores.
+pub(crate) const KEYED: [&TableDef; 12] = [
+    &SHARDS,
+    &CURRENT,
+    &EXECUTIONS,
+    &ITEMS,
+    &HISTORY_TASKS,
+    &NODES,
+    &TREES,
+    &TASK_QUEUES,
+    &TASKS,
+    &QUEUES,
+    &MESSAGES,
+    &ACKS,
+];
+
 /// Every table, as statements and migrations name it.
 pub(crate) const TABLES: &[&str] = &[
     SHARDS.name,

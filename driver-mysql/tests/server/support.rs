@@ -73,6 +73,11 @@ impl Database {
         user
     }
 
+    /// The driver for a user, who finds the schema as it is.
+    pub(crate) async fn driver(&self, user: &str) -> Mysql {
+        Builder::new(&self.url(user, &self.name, "&migrate=never")).unwrap().open().await.unwrap()
+    }
+
     /// All stores for a user, with one connection.
     pub(crate) async fn open(&self, user: &str, options: &str) -> Handle {
         let driver = Builder::new(&self.url(user, &self.name, options)).unwrap().open().await.unwrap();

@@ -7,7 +7,7 @@ use persistence_sql::core::connect::Connector;
 use persistence_sql::core::schema::{SchemaFit, SchemaOp};
 use persistence_sql::core::{Context, Env, ErrorKind};
 use persistence_sql::driver::SqlDriver;
-use persistence_sql::migrate::Migrations;
+use persistence_sql::migrate::{Migrations, Privileges};
 use persistence_sql::server::{Login, Secret};
 use persistence_sql::{Naming, SchemaSettings};
 use std::sync::Arc;
@@ -209,7 +209,7 @@ const MIGRATIONS: Migrations = Migrations {
     patience: Some("SET LOCAL lock_timeout = '20ms'"),
     unlock: None,
     record: "INSERT INTO schema_version (version) VALUES ($1)",
-    privileges: "",
+    privileges: Privileges::None,
 };
 
 pub(crate) async fn upgrades_give_way_to_others() -> Outcome {
