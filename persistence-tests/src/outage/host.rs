@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use persistence_core::Result;
 
-/// A server, as faults see it. [`Server`](crate::Server) gives one that runs in a container.
+/// A server, as faults see it. `Server` (feature `containers`) gives one that runs in a container.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
     /// Where it listens, `host:port`; may be another place after a start.
