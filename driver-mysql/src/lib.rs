@@ -1,4 +1,4 @@
-//! Driver for MySQL 8.4 and later, on `sqlx`.
+//! Driver for MySQL (tested with 9.7), on `sqlx`.
 //!
 //! `mysql://user:password@host:port/database?option=value`; a host that is a path, percent-encoded, is a Unix socket.
 //!
