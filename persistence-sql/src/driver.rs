@@ -77,8 +77,9 @@ pub trait SqlConnection: Send {
     /// Commits. A transport failure is `MaybeApplied`.
     async fn commit(&mut self) -> Result<()>;
 
-    /// Tells whose call the next statements are part of, where one transaction serves many. Nothing needs to be done about it.
-    fn serve(&mut self, _cx: &Context) {}
+    /// Tells whose call the next statements are part of, where one transaction serves many: for wrappers that
+    /// look on. A driver need do nothing about it.
+    fn serve(&mut self, cx: &Context);
 
     /// Rolls back.
     async fn rollback(&mut self) -> Result<()>;

@@ -187,6 +187,8 @@ macro_rules! sqlx_connection {
 
         #[async_trait::async_trait]
         impl $crate::driver::SqlConnection for Connection {
+            fn serve(&mut self, _cx: &$crate::core::Context) {}
+
             async fn execute(
                 &mut self,
                 sql: &str,

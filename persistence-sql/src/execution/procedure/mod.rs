@@ -9,9 +9,10 @@
 
 mod pack;
 
+use super::Answers;
 use super::found::Looked;
 use super::rows::{WaveRows, action, fence_of, requires};
-use super::statement::{COLUMNS, read};
+use super::statement::{COLUMNS, answers, written};
 use crate::bucket::Tried;
 use crate::core::transition::TransitionPlan;
 use crate::core::{Result, ShardId, Timestamp};
@@ -74,9 +75,9 @@ pub(super) async fn apply(
     plans: &[&TransitionPlan],
     tried: Tried,
     now: Timestamp,
-) -> Result<Vec<Option<Result<()>>>> {
+) -> Result<Answers> {
     let Some(shard_id) = plans.first().map(|p| p.shard_id) else { return Ok(Vec::new()) };
-    let table = if plans.iter().any(|p| !p.nodes.is_empty()) { "history_nodes" } else { "executions" };
+    let table = written(plans);
     let rows = WaveRows::of(plans, now, &Looked::default());
     let naming = Arc::clone(&tx.naming);
     // After an unknown outcome it is most likely that somebody has to be told why not.
@@ -88,11 +89,7 @@ pub(super) async fn apply(
         return Ok(vec![Some(Ok(()))]);
     }
     let args = wave(shard_id, fence_of(plans), rows);
-    let (refused, looked) = read(tx.call(table, &WAVE.call(&naming), args, COLUMNS).await?)?;
-    Ok((1..)
-        .zip(plans)
-        .map(|(i, plan)| if refused.contains(&i) { looked.refuse(plan, tried) } else { Some(Ok(())) })
-        .collect())
+    answers(plans, tx.call(table, &WAVE.call(&naming), args, COLUMNS).await?, tried)
 }
 
 /// Whether a plan can be applied by procedure: not if its current record is to be put whether it is there or not.

@@ -17,6 +17,7 @@ mod one;
 mod parts;
 mod text;
 
+use super::Answers;
 use super::found::Looked;
 use super::rows::{WaveRows, fence_of};
 use crate::bucket::Tried;
@@ -26,8 +27,28 @@ use crate::reject::{Class, class};
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value, columns};
 use one::one;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use text::Shape;
+
+/// Texts by what they are for: few occur in practice, so each is rendered once.
+struct Rendered<K>(LazyLock<RwLock<HashMap<K, Arc<str>>>>);
+
+impl<K: Copy + Eq + Hash> Rendered<K> {
+    const fn new() -> Self {
+        Rendered(LazyLock::new(RwLock::default))
+    }
+
+    fn get(&self, key: K, render: impl FnOnce(K) -> String) -> Arc<str> {
+        if let Some(text) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = render(key).into();
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&text));
+        text
+    }
+}
 
 /// A tag, a number, and what was found: a current record, or a run.
 pub(super) const COLUMNS: &[Kind] = &[
@@ -52,9 +73,9 @@ pub(super) async fn apply(
     plans: &[&TransitionPlan],
     tried: Tried,
     now: Timestamp,
-) -> Result<Vec<Option<Result<()>>>> {
+) -> Result<Answers> {
     let Some(shard_id) = plans.first().map(|p| p.shard_id) else { return Ok(Vec::new()) };
-    let table = if plans.iter().any(|p| !p.nodes.is_empty()) { "history_nodes" } else { "executions" };
+    let table = written(plans);
     let rows = WaveRows::of(plans, now, &Looked::default());
     // After an unknown outcome it is most likely that somebody has to be told why not.
     if plans.len() == 1
@@ -74,16 +95,23 @@ pub(super) async fn apply(
             args.extend(columns(kinds, rows));
         }
     }
-    let rows = tx.call(table, &shape.text(), args, COLUMNS).await?;
+    answers(plans, tx.call(table, &shape.text(), args, COLUMNS).await?, tried)
+}
+
+/// A table that plans write to, to name the call.
+pub(super) fn written(plans: &[&TransitionPlan]) -> &'static str {
+    if plans.iter().any(|p| !p.nodes.is_empty()) { "history_nodes" } else { "executions" }
+}
+
+/// The answers to plans of which these rows came back.
+pub(super) fn answers(plans: &[&TransitionPlan], rows: Vec<SqlRow>, tried: Tried) -> Result<Answers> {
     let (refused, looked) = read(rows)?;
-    Ok((1..)
-        .zip(plans)
-        .map(|(i, plan)| if refused.contains(&i) { looked.refuse(plan, tried) } else { Some(Ok(())) })
-        .collect())
+    let answer = |(i, plan)| if refused.contains(&i) { looked.refuse(plan, tried) } else { Some(Ok(())) };
+    Ok((1..).zip(plans.iter().copied()).map(answer).collect())
 }
 
 /// The numbers of refused plans, and what was found of all that were sent with them.
-pub(super) fn read(rows: Vec<SqlRow>) -> Result<(BTreeSet<i64>, Looked)> {
+fn read(rows: Vec<SqlRow>) -> Result<(BTreeSet<i64>, Looked)> {
     let (mut refused, mut looked) = (BTreeSet::new(), Looked::default());
     for mut row in rows {
         let (tag, number) = (row.int()?, row.int()?);

@@ -7,11 +7,11 @@
 //! already, which aborts this one.
 
 use super::super::rows::{WaveRows, action, requires};
+use super::Rendered;
 use crate::core::{RangeId, ShardId};
 use crate::value::Value;
-use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// The most rows of a kind: each number of them is a statement of its own.
 const MOST: usize = 6;
@@ -86,15 +86,10 @@ const CHANGE_PARAMETERS: usize = 16;
 const NOT_APPLIED: &str = "SELECT 1::bigint WHERE NOT EXISTS (SELECT FROM put_run)";
 
 impl Rows {
-    /// The statement. Each number of rows is rendered once.
+    /// The statement.
     fn text(self) -> Arc<str> {
-        static RENDERED: LazyLock<RwLock<HashMap<Rows, Arc<str>>>> = LazyLock::new(RwLock::default);
-        if let Some(text) = RENDERED.read().unwrap_or_else(PoisonError::into_inner).get(&self) {
-            return Arc::clone(text);
-        }
-        let text: Arc<str> = self.render().into();
-        RENDERED.write().unwrap_or_else(PoisonError::into_inner).insert(self, Arc::clone(&text));
-        text
+        static RENDERED: Rendered<Rows> = Rendered::new();
+        RENDERED.get(self, Rows::render)
     }
 
     fn render(self) -> String {

@@ -2,11 +2,11 @@
 //! does not use. `$1` is the shard, `$2` the range id of the fenced plans; each `?` is the next column of [`super::WaveRows::lists`].
 
 use super::super::rows::{Rows, WaveRows, action};
+use super::Rendered;
 use super::parts::*;
 use crate::value::Value;
-use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// What a wave needs of the statement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -71,15 +71,10 @@ impl Shape {
         ]
     }
 
-    /// The statement. Few shapes occur in practice, so each is rendered once.
+    /// The statement.
     pub(super) fn text(self) -> Arc<str> {
-        static RENDERED: LazyLock<RwLock<HashMap<Shape, Arc<str>>>> = LazyLock::new(RwLock::default);
-        if let Some(text) = RENDERED.read().unwrap_or_else(PoisonError::into_inner).get(&self) {
-            return Arc::clone(text);
-        }
-        let text: Arc<str> = self.render().into();
-        RENDERED.write().unwrap_or_else(PoisonError::into_inner).insert(self, Arc::clone(&text));
-        text
+        static RENDERED: Rendered<Shape> = Rendered::new();
+        RENDERED.get(self, Shape::render)
     }
 
     fn render(self) -> String {
