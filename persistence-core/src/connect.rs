@@ -1,7 +1,9 @@
 //! URL schemes and the drivers that answer them.
 
+mod login;
 mod options;
 
+pub use login::{Credentials, Hook, Login, Secret, decoded};
 pub use options::UrlOptions;
 
 use crate::env::Env;

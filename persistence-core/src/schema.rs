@@ -1,5 +1,7 @@
 //! The stored schema of a database, from outside: which version, and whether its user may do what is needed.
 
+use crate::connect::UrlOptions;
+use crate::error::{Detail, Error, Result};
 use std::fmt;
 
 /// What to do about the stored schema.
@@ -45,6 +47,40 @@ impl SchemaStatus {
             Some(_) => SchemaFit::Fits,
         }
     }
+
+    /// `SchemaMismatch`, with what to do, unless this binary works on it.
+    pub fn check(&self) -> Result<()> {
+        let fix = match self.fit() {
+            SchemaFit::Fits => return Ok(()),
+            SchemaFit::Missing => "persist schema setup --url URL",
+            SchemaFit::Behind => "persist schema upgrade --url URL",
+            SchemaFit::Ahead => "a newer release of this program",
+        };
+        Err(Error::new(Detail::SchemaMismatch {
+            found: self.found.map_or_else(|| "none".to_owned(), |v| v.to_string()),
+            supported: format!("{} and {}", self.current, self.current.saturating_add(1)),
+            fix: fix.to_owned(),
+        }))
+    }
+}
+
+/// What opening does about a schema that is missing or behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Migrate {
+    /// Sets it up or upgrades it.
+    #[default]
+    Auto,
+    /// Fails with `SchemaMismatch`; `persist schema` is run by whoever may.
+    Never,
+}
+
+impl Migrate {
+    /// From the option `migrate`.
+    pub fn take(options: &mut UrlOptions) -> Result<Self> {
+        let choice = options.choice("migrate", &[("auto", Migrate::Auto), ("never", Migrate::Never)])?;
+        Ok(choice.unwrap_or_default())
+    }
 }
 
 /// How a stored schema fits this binary.
@@ -80,4 +116,28 @@ pub struct Privilege {
     pub what: String,
     /// Whether the user has it.
     pub held: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mismatch_tells_both_versions_and_the_command() {
+        let message = |found| SchemaStatus::new(found, 3).check().unwrap_err().to_string();
+        assert!(SchemaStatus::new(Some(3), 3).check().is_ok());
+        assert!(SchemaStatus::new(Some(4), 3).check().is_ok());
+        for (found, version, fix) in [
+            (None, "none", "schema setup"),
+            (Some(2), "2", "schema upgrade"),
+            (Some(5), "5", "newer release"),
+        ] {
+            let message = message(found);
+            assert!(
+                message.contains(&format!("version {version},")) && message.contains("3 and 4"),
+                "{message}"
+            );
+            assert!(message.contains(fix), "{message}");
+        }
+    }
 }

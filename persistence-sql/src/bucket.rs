@@ -25,7 +25,7 @@ pub async fn open(driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persis
     let info = driver.info();
     match info.schema.migrate {
         Migrate::Auto => driver.schema(SchemaOp::Setup).await.map(drop)?,
-        Migrate::Never => crate::migrate::check(&driver.schema(SchemaOp::Status).await?)?,
+        _ => driver.schema(SchemaOp::Status).await?.check()?,
     }
     let naming = Arc::new(info.schema.naming.clone());
     let dialect = driver.dialect();

@@ -6,7 +6,7 @@ use crate::reject::{Class, class};
 use crate::tables::{KEYED, SCHEMA_VERSION, TABLES};
 use crate::value::{Kind, Value};
 use persistence_core::schema::{Privilege, SchemaFit};
-use persistence_core::{Detail, Error, Outcome, Result};
+use persistence_core::{Error, Outcome, Result};
 use std::time::Duration;
 
 /// How often a step is tried that cannot have its locks; each try waits as long as the database is told to.
@@ -84,7 +84,7 @@ impl Migrations {
                 self.upgrade(conn, naming).await?;
                 status.found = self.version(conn, naming).await?;
             }
-            (SchemaOp::Setup | SchemaOp::Upgrade, _) => check(&status)?,
+            (SchemaOp::Setup | SchemaOp::Upgrade, _) => status.check()?,
             _ => status.privileges = self.privileges(conn, naming).await?,
         }
         Ok(status)
@@ -93,7 +93,7 @@ impl Migrations {
     /// What there is to say of a database that does not exist.
     pub fn absent(&self, op: SchemaOp) -> Result<SchemaStatus> {
         let status = SchemaStatus::new(None, self.current());
-        if op == SchemaOp::Status { Ok(status) } else { check(&status).map(|()| status) }
+        if op == SchemaOp::Status { Ok(status) } else { status.check().map(|()| status) }
     }
 
     async fn upgrade(&self, conn: &mut dyn SqlConnection, naming: &Naming) -> Result<()> {
@@ -234,21 +234,6 @@ fn count(rows: Vec<crate::value::SqlRow>) -> Result<i64> {
     Ok(rows.into_iter().next().map(|mut r| r.int()).transpose()?.unwrap_or(0))
 }
 
-/// `SchemaMismatch`, with what to do, unless this binary works on the schema.
-pub fn check(status: &SchemaStatus) -> Result<()> {
-    let fix = match status.fit() {
-        SchemaFit::Fits => return Ok(()),
-        SchemaFit::Missing => "persist schema setup --url URL",
-        SchemaFit::Behind => "persist schema upgrade --url URL",
-        SchemaFit::Ahead => "a newer release of this program",
-    };
-    Err(Error::new(Detail::SchemaMismatch {
-        found: status.found.map_or_else(|| "none".to_owned(), |v| v.to_string()),
-        supported: format!("{} and {}", status.current, status.current.saturating_add(1)),
-        fix: fix.to_owned(),
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,24 +247,5 @@ mod tests {
             cut,
             ["CREATE TABLE a (\n  b int\n)", "CREATE PROCEDURE p() BEGIN\n  SELECT 1;\n  SELECT 2;\nEND"]
         );
-    }
-
-    #[test]
-    fn a_mismatch_tells_both_versions_and_the_command() {
-        let message = |found| check(&SchemaStatus::new(found, 3)).unwrap_err().to_string();
-        assert!(check(&SchemaStatus::new(Some(3), 3)).is_ok());
-        assert!(check(&SchemaStatus::new(Some(4), 3)).is_ok());
-        for (found, version, fix) in [
-            (None, "none", "schema setup"),
-            (Some(2), "2", "schema upgrade"),
-            (Some(5), "5", "newer release"),
-        ] {
-            let message = message(found);
-            assert!(
-                message.contains(&format!("version {version},")) && message.contains("3 and 4"),
-                "{message}"
-            );
-            assert!(message.contains(fix), "{message}");
-        }
     }
 }

@@ -1,25 +1,13 @@
 //! How to reach a server and how to use it: what drivers of servers have in common.
 
 use crate::settings::SchemaSettings;
-use async_trait::async_trait;
-use percent_encoding::percent_decode_str;
-use persistence_core::connect::UrlOptions;
+use persistence_core::connect::{UrlOptions, decoded};
 use persistence_core::{Error, Outcome, Result};
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// A text that no `Debug` shows.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
+pub use persistence_core::connect::{Credentials, Hook, Login, Secret};
 
 /// How far a connection is protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,43 +74,6 @@ pub struct Server {
     pub application_name: String,
     /// What the tables are called, and who sets them up.
     pub schema: SchemaSettings,
-}
-
-/// Who logs in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Login {
-    /// The user, unless the driver has a usual one.
-    pub user: Option<String>,
-    /// The password.
-    pub password: Option<Secret>,
-}
-
-/// Gives the login of each new connection: for passwords that are tokens and change. Closures that give such a future are one.
-#[async_trait]
-pub trait Credentials: Send + Sync {
-    /// Called for each new connection, before it is made.
-    async fn login(&self) -> Result<Login>;
-}
-
-#[async_trait]
-impl<F, L> Credentials for F
-where
-    F: Fn() -> L + Send + Sync,
-    L: Future<Output = Result<Login>> + Send,
-{
-    async fn login(&self) -> Result<Login> {
-        self().await
-    }
-}
-
-/// Credentials, if there are some in place of the URL's.
-#[derive(Clone, Default)]
-pub struct Hook(pub Option<Arc<dyn Credentials>>);
-
-impl fmt::Debug for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "credentials" } else { "none" })
-    }
 }
 
 /// What a URL names, if it names no user and no database.
@@ -208,11 +159,6 @@ impl Tls {
         let usual = if ca.is_some() { TlsMode::VerifyFull } else { TlsMode::Prefer };
         Ok(Tls { mode: mode.unwrap_or(usual), ca, client })
     }
-}
-
-fn decoded(text: &str) -> Result<String> {
-    let text = percent_decode_str(text).decode_utf8();
-    text.map(Into::into).map_err(|_| Error::invalid("url", "has a part that is not UTF-8"))
 }
 
 /// Declares `Builder`, the settings of a driver's server: `server_builder! { opens: Handle, defaults: ServerDefaults { … } }`.

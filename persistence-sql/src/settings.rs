@@ -4,16 +4,7 @@ use crate::naming::Naming;
 use persistence_core::Result;
 use persistence_core::connect::UrlOptions;
 
-/// What opening does about a schema that is missing or behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Migrate {
-    /// Sets it up or upgrades it.
-    #[default]
-    Auto,
-    /// Fails with `SchemaMismatch`; `persist schema` is run by whoever may.
-    Never,
-}
+pub use persistence_core::schema::Migrate;
 
 /// Tables of the user's choice, and who sets them up.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +26,8 @@ impl SchemaSettings {
     pub fn take(options: &mut UrlOptions, schemas: bool) -> Result<Self> {
         let schema = if schemas { options.text("schema") } else { None };
         let prefix = options.text("table_prefix").unwrap_or_default();
-        let migrate = options.choice("migrate", &[("auto", Migrate::Auto), ("never", Migrate::Never)])?;
+        let migrate = Migrate::take(options)?;
         let naming = Naming::default().with_schema(schema.as_deref())?.with_prefix(&prefix)?;
-        Ok(SchemaSettings { naming, migrate: migrate.unwrap_or_default() })
+        Ok(SchemaSettings { naming, migrate })
     }
 }
