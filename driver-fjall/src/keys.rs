@@ -1,10 +1,8 @@
 //! How a row lies in its keyspace: `length of partition, partition, key` → `version, length of guard, guard, value`.
 
-use crate::MAX_VALUE;
 use bytes::Bytes;
-use persistence_nosql::core::embedded::{self, check_size};
 use persistence_nosql::core::{Error, Result};
-use persistence_nosql::row::{KeyRange, MAX_GUARD, MAX_KEY, Op, Part, Row, Table};
+use persistence_nosql::row::{KeyRange, Row, Table};
 use std::ops::Bound;
 
 /// The version of the layout of keys and values, and of what else is stored. Each value begins with it.
@@ -17,7 +15,7 @@ const LENGTH: usize = 2;
 /// lie together. Partitions are ordered by length first, which nobody asks for otherwise.
 fn prefix(partition: &[u8], room: usize) -> Vec<u8> {
     let mut key = Vec::with_capacity(LENGTH + partition.len() + room);
-    // Never cut off: `check_key` comes before, and MAX_KEY is far below 65,536.
+    // Never cut off: `check::key` comes before, and MAX_KEY is far below 65,536.
     key.extend_from_slice(&u16::try_from(partition.len()).unwrap_or(u16::MAX).to_be_bytes());
     key.extend_from_slice(partition);
     key
@@ -65,7 +63,7 @@ pub(crate) fn decode(table: Table, full: &Bytes) -> Result<(Bytes, Bytes)> {
 /// The stored form of a row.
 pub(crate) fn encode_row(row: &Row) -> Bytes {
     let mut bytes = Vec::with_capacity(2 + row.guard.len() + row.value.len());
-    // `check_part` comes before, and MAX_GUARD is below 256.
+    // `check::write` comes before, and MAX_GUARD is below 256.
     bytes.extend_from_slice(&[FORMAT, u8::try_from(row.guard.len()).unwrap_or(u8::MAX)]);
     bytes.extend_from_slice(&row.guard);
     bytes.extend_from_slice(&row.value);
@@ -87,36 +85,10 @@ fn damaged(table: Table, problem: impl Into<String>) -> Error {
     Error::corrupted(format!("a row of table {}", table.name()), problem)
 }
 
-/// Refuses what could not be stored. The bucket promises to send nothing of the kind, but fjall panics on a key of 65,536
-/// bytes or more, be it only the end of a range, and on an empty one at every opening from then on.
-pub(crate) fn check_part(part: &Part) -> Result<()> {
-    check_key("partition", &part.partition)?;
-    part.checks.iter().try_for_each(|c| check_key("key", &c.key))?;
-    part.ops.iter().try_for_each(|op| match op {
-        Op::Put { key, row, .. } => {
-            check_key("key", key)?;
-            check_size("guard", &row.guard, MAX_GUARD)?;
-            check_size("value", &row.value, MAX_VALUE)
-        }
-        Op::Delete { key } => check_key("key", key),
-        Op::DeleteRange { range } => check_range(range),
-    })
-}
-
-/// See [`check_part`]; the ends of a range may be empty.
-pub(crate) fn check_range(range: &KeyRange) -> Result<()> {
-    check_size("range", &range.start, MAX_KEY)?;
-    range.end.as_ref().map_or(Ok(()), |end| check_size("range", end, MAX_KEY))
-}
-
-/// See [`check_part`]; of a key or a partition.
-pub(crate) fn check_key(what: &'static str, key: &[u8]) -> Result<()> {
-    embedded::check_key(what, key, MAX_KEY)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use persistence_nosql::row::MAX_KEY;
     use std::collections::BTreeSet;
     use std::ops::RangeBounds;
 

@@ -1,13 +1,14 @@
 //! The row store: reads, closing.
 
-use crate::SyncMode;
 use crate::config::Builder;
 use crate::home::Record;
-use crate::keys::{self, FORMAT, check_key, check_part, check_range};
+use crate::keys::{self, FORMAT};
 use crate::open::{self, Opened};
+use crate::{MAX_VALUE, SyncMode};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{Guard, PersistMode, Readable};
+use persistence_nosql::check;
 use persistence_nosql::core::embedded::{blocking, check_size, guarded};
 use persistence_nosql::core::{Capability, CapabilitySet, Context, Error, Outcome, Result};
 use persistence_nosql::row::{
@@ -93,8 +94,8 @@ impl RowStore for Fjall {
         keys: &[Bytes],
         _: Level,
     ) -> Result<Vec<Option<Row>>> {
-        check_key("partition", partition)?;
-        keys.iter().try_for_each(|k| check_key("key", k))?;
+        check::key("partition", partition)?;
+        keys.iter().try_for_each(|k| check::key("key", k))?;
         let store = self.store()?;
         let few = keys.len() <= INLINE_KEYS;
         let keys: Vec<Bytes> = keys.iter().map(|k| keys::encode(partition, k)).collect();
@@ -115,8 +116,8 @@ impl RowStore for Fjall {
         limit: usize,
         _: Level,
     ) -> Result<Vec<KeyedRow>> {
-        check_key("partition", partition)?;
-        check_range(range)?;
+        check::key("partition", partition)?;
+        check::range(range)?;
         if range.is_empty() {
             return Ok(Vec::new());
         }
@@ -137,10 +138,9 @@ impl RowStore for Fjall {
     }
 
     async fn write(&self, cx: &Context, write: Write) -> Result<WriteOutcome> {
-        if write.parts.is_empty() {
-            return Err(Error::invalid("parts", "must not be empty"));
-        }
-        write.parts.iter().try_for_each(check_part)?;
+        // fjall panics on a key of 65,536 bytes or more, be it only the end of a range, and on an empty one at every opening
+        // from then on.
+        check::write(&write, MAX_VALUE)?;
         if cx.is_expired() {
             return Err(Error::timeout("write").with_outcome(Outcome::NotApplied));
         }

@@ -9,7 +9,6 @@
 //! | `lib.rs` | this page, and what the crate exports |
 //! | `store.rs` | [`RowStore`](persistence_nosql::row::RowStore) for the database: the driver itself |
 //! | `connect.rs` | `memory:` as a URL |
-//! | `check.rs` | refusing keys that the database could not keep |
 //! | `tests/conformance.rs` | the whole proof, in a few lines: the suite finds out whether `store.rs` is right |
 //!
 //! A driver for a database on disk or behind a network has two files more: `config.rs` (options, from a URL and from a
@@ -18,7 +17,6 @@
 //! This one declares that one write may span partitions: under one lock that costs nothing. It does not
 //! declare that data is durable, and the suite checks that it indeed is not.
 
-mod check;
 mod connect;
 mod store;
 

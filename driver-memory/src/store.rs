@@ -1,8 +1,8 @@
 //! The driver: sorted maps behind a lock.
 
-use crate::check;
 use async_trait::async_trait;
 use bytes::Bytes;
+use persistence_nosql::check;
 use persistence_nosql::core::{Capability, CapabilitySet, Context, Error, Result};
 use persistence_nosql::row::{
     KeyRange, KeyedRow, Level, Op, Order, Part, Row, RowStore, RowStoreInfo, SchemaOp, SchemaStatus, Table,
@@ -183,7 +183,7 @@ impl RowStore for Memory {
     async fn write(&self, _cx: &Context, write: Write) -> Result<WriteOutcome> {
         // A driver without `CrossPartition` would answer more than one part here:
         // `Err(Error::unsupported(Capability::CrossPartition, SCHEME))`.
-        check::write(&write)?;
+        check::write(&write, usize::MAX)?;
         self.change(|data| data.write(write))
     }
 

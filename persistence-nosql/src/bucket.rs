@@ -104,7 +104,8 @@ pub(crate) struct Tries {
 
 impl Tries {
     pub(crate) fn new(cx: &Context) -> Self {
-        Tries { until: Instant::now() + cx.remaining(RESOLVE_LIMIT), pause: FIRST_PAUSE }
+        let until = cx.deadline().unwrap_or_else(|| Instant::now() + RESOLVE_LIMIT);
+        Tries { until, pause: FIRST_PAUSE }
     }
 
     /// Waits before the next try. False when there is no time for one.
@@ -175,8 +176,8 @@ impl Bucket {
     }
 
     /// Sends a write that has no conditions.
-    pub(crate) async fn settle_unconditional(&self, cx: &Context, part: Part) -> Result<()> {
-        match self.settle(cx, &part.into()).await? {
+    pub(crate) async fn settle_unconditional(&self, cx: &Context, write: &Write) -> Result<()> {
+        match self.settle(cx, write).await? {
             Settled::Applied => Ok(()),
             Settled::Refused { .. } => {
                 Err(Error::corrupted("driver", "it refused a write without conditions"))

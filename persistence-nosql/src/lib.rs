@@ -12,6 +12,7 @@ pub use persistence_core as core;
 
 mod attempts;
 mod bucket;
+pub mod check;
 mod codec;
 mod deadline;
 mod execution;

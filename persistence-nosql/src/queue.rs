@@ -49,7 +49,7 @@ impl Bucket {
             checks: Vec::new(),
             ops: vec![put(keys::name(&req.key.name), Bytes::new(), Bytes::new())],
         };
-        self.settle_unconditional(cx, names).await?;
+        self.settle_unconditional(cx, &names.into()).await?;
         let (partition, ring) = (keys::partition(&req.key), keys::row_attempts());
         let value = QueueValue { next_id: 0, first_id: 0 };
         let attempt = Attempt { version: 0, id: req.attempt, answer: 0 };

@@ -214,11 +214,16 @@ pub struct Part {
 pub struct Write {
     /// The parts.
     pub parts: Vec<Part>,
+    /// That no order is needed between this write and conditional ones, of one part without checks and range deletes: no row
+    /// that it puts is ever put with other content, and none that it deletes is put again, but by writes that are unordered
+    /// as well and come from the same process. A database where order costs more may do without it here; others need not
+    /// look at it.
+    pub unordered: bool,
 }
 
 impl From<Part> for Write {
     fn from(part: Part) -> Self {
-        Write { parts: vec![part] }
+        Write { parts: vec![part], unordered: false }
     }
 }
 

@@ -266,7 +266,7 @@ impl Bucket {
         if !range.is_empty() {
             let ops = vec![Op::DeleteRange { range }];
             let part = Part { table: Table::TaskQueues, partition, checks: Vec::new(), ops };
-            self.settle_unconditional(cx, part).await?;
+            self.settle_unconditional(cx, &part.into()).await?;
         }
         Ok(count)
     }

@@ -98,7 +98,8 @@ fn a_write_spans_tables_and_partitions() -> Result<(), Failed> {
                 part(Table::History, "h", vec![check("k", condition)], vec![put("k", "1")]),
             ]
         };
-        let refused = store.write(&Context::new(), Write { parts: both(Condition::Present) }).await?;
+        let refused =
+            store.write(&Context::new(), Write { parts: both(Condition::Present), unordered: false }).await?;
         assert_eq!(refused, WriteOutcome::Refused(vec![None]));
         assert_eq!(get(&store, Table::Shard, "s", "k").await?, None);
         write_parts(&store, both(Condition::Absent)).await?;
@@ -168,7 +169,8 @@ fn illegal_keys_are_refused_and_harm_nothing() -> Result<(), Failed> {
             (vec![in_p(guarded(MAX_GUARD + 1))], ErrorKind::TooLarge),
             (vec![in_p(put("k", big))], ErrorKind::TooLarge),
         ] {
-            let e = store.write(&Context::new(), Write { parts }).await.expect_err("refused");
+            let e =
+                store.write(&Context::new(), Write { parts, unordered: false }).await.expect_err("refused");
             assert_eq!((e.kind(), e.outcome()), (kind, Outcome::NotApplied), "{e}");
         }
         assert_eq!(

@@ -54,7 +54,7 @@ pub(crate) async fn write(store: &Fjall, ops: Vec<Op>) -> Result<()> {
 }
 
 pub(crate) async fn write_parts(store: &Fjall, parts: Vec<Part>) -> Result<()> {
-    match store.write(&Context::new(), Write { parts }).await? {
+    match store.write(&Context::new(), Write { parts, unordered: false }).await? {
         WriteOutcome::Applied => Ok(()),
         WriteOutcome::Refused(rows) => Err(Error::invalid("parts", format!("refused: {rows:?}"))),
     }

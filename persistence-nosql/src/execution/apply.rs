@@ -109,11 +109,12 @@ impl Bucket {
         let plans: Vec<&TransitionPlan> = pending.iter().map(|p| p.plan).collect();
         let part = shard_part(pending);
         let checked: Vec<Bytes> = part.checks.iter().map(|c| c.key.clone()).collect();
-        let nodes = render::node_parts(&self.env, &plans);
-        let write = if self.crosses_partitions() {
+        let with_state = self.crosses_partitions();
+        let nodes = render::node_writes(&self.env, &plans, with_state);
+        let write = if with_state {
             let mut parts = vec![part];
-            parts.extend(nodes.iter().cloned());
-            Write { parts }
+            parts.extend(nodes.into_iter().flat_map(|w| w.parts));
+            Write { parts, unordered: false }
         } else {
             // Nodes first: they stay invisible until the state points past them.
             self.append_before(cx, &nodes).await?;
@@ -162,10 +163,10 @@ impl Bucket {
         Ok(false)
     }
 
-    async fn append_before(&self, cx: &Context, nodes: &[Part]) -> Result<()> {
-        for part in nodes {
+    async fn append_before(&self, cx: &Context, nodes: &[Write]) -> Result<()> {
+        for write in nodes {
             // The state write was not attempted, whatever became of the nodes: they are leftovers at most.
-            let appended = self.settle_unconditional(cx, part.clone()).await;
+            let appended = self.settle_unconditional(cx, write).await;
             appended.map_err(|e| e.with_outcome(Outcome::NotApplied))?;
         }
         Ok(())
@@ -184,8 +185,9 @@ impl Bucket {
                 checks: Vec::new(),
                 ops: history_rows::delete_node(node.branch.branch_id, &node.header),
             };
+            let retraction = Write { parts: vec![part], unordered: history_rows::is_unordered(node) };
             // The refusal stands; a node that could not be deleted is left to the scavenger.
-            let _ = self.settle_unconditional(cx, part).await;
+            let _ = self.settle_unconditional(cx, &retraction).await;
         }
     }
 

@@ -176,20 +176,26 @@ fn tails(plan: &TransitionPlan, ops: &mut Vec<Op>) {
     }
 }
 
-/// The history parts of plans, one a tree.
-pub(super) fn node_parts(env: &Env, plans: &[&TransitionPlan]) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
+/// The history writes of plans, one a tree; apart from the state those that begin no branch are unordered, and are never in one
+/// write with others: a node that is retracted and written again must meet the same clock each time.
+pub(super) fn node_writes(env: &Env, plans: &[&TransitionPlan], with_state: bool) -> Vec<Write> {
+    let mut writes: Vec<Write> = Vec::new();
     for plan in plans {
         for node in &plan.nodes {
             let partition = keys::history::partition(plan.shard_id, node.branch.tree_id);
+            let unordered = !with_state && history_rows::is_unordered(node);
             let ops = history_rows::append(env.clock.now(), node);
-            match parts.iter_mut().find(|p| p.partition == partition) {
-                Some(part) => part.ops.extend(ops),
-                None => parts.push(Part { table: Table::History, partition, checks: Vec::new(), ops }),
+            let same = |w: &&mut Write| w.unordered == unordered && w.parts[0].partition == partition;
+            match writes.iter_mut().find(same) {
+                Some(write) => write.parts[0].ops.extend(ops),
+                None => {
+                    let part = Part { table: Table::History, partition, checks: Vec::new(), ops };
+                    writes.push(Write { parts: vec![part], unordered });
+                }
             }
         }
     }
-    parts
+    writes
 }
 
 /// How many checks and ops a plan comes to, for splitting waves.

@@ -10,7 +10,7 @@ use crate::core::store::*;
 use crate::core::validate;
 use crate::core::{BranchToken, Context, Page, Result};
 use crate::keys;
-use crate::row::{Level, Part, Table};
+use crate::row::{Level, Part, Table, Write};
 use async_trait::async_trait;
 
 #[async_trait]
@@ -24,8 +24,9 @@ impl HistoryStore for NoSql {
             checks: Vec::new(),
             ops: rows::append(self.bucket.env.clock.now(), &node),
         };
+        let write = Write { parts: vec![part], unordered: rows::is_unordered(&node) };
         let (bucket, cx) = (self.bucket.clone(), cx.clone());
-        self.bucket.gate.run(async move { bucket.settle_unconditional(&cx, part).await }).await
+        self.bucket.gate.run(async move { bucket.settle_unconditional(&cx, &write).await }).await
     }
 
     async fn read_history_branch(&self, cx: &Context, req: &ReadHistoryBranch) -> Result<Page<HistoryBatch>> {

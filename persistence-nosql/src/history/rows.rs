@@ -53,6 +53,12 @@ pub(crate) fn append(now: Timestamp, node: &NodeStep) -> Vec<Op> {
     ops
 }
 
+/// Whether no order is needed between appends and retractions of a node and what else is written to its tree: where no branch
+/// begins with it, only its own two rows are put, and no transaction id is used twice but by the owner who repeats a write.
+pub(crate) fn is_unordered(node: &NodeStep) -> bool {
+    !node.new_branch
+}
+
 /// Puts the row of a branch.
 pub(super) fn put_branch(branch: &Branch, owner: &RunKey, created_at: Timestamp) -> Op {
     let value = BranchValue { branch: branch.clone(), owner: owner.clone(), created_at };

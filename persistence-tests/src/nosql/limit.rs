@@ -36,7 +36,7 @@ crate::cases! {
             }
         }
         refused(&t.write(on().put("k", vec![0; MAX_GUARD + 1], "v")).await.unwrap_err());
-        refused(&t.write(Write { parts: Vec::new() }).await.unwrap_err());
+        refused(&t.write(Write { parts: Vec::new(), unordered: false }).await.unwrap_err());
         assert!(t.keys(T, &p).await.is_empty());
         t.apply(on()).await;
         assert_eq!(t.keys(T, &p).await, ["good"]);

@@ -75,7 +75,7 @@ impl Batch {
 
     /// This part and another as one write.
     pub fn and(self, other: Batch) -> Write {
-        Write { parts: vec![self.0, other.0] }
+        Write { parts: vec![self.0, other.0], unordered: false }
     }
 }
 
