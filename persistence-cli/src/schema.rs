@@ -1,4 +1,4 @@
-//! `persist schema`: sets up, upgrades or inspects the schema of a SQL database, without opening its stores.
+//! `persist schema`: sets up, upgrades or inspects the schema of a database, without opening its stores.
 
 use crate::output;
 use anyhow::{Context as _, Result};
@@ -24,7 +24,7 @@ enum What {
 
 #[derive(Args, Debug)]
 struct Target {
-    /// The database: postgres://user@host/database, mysql://…, sqlite:./data.db
+    /// The database: postgres://user@host/database, mysql://…, sqlite:./data.db, cassandra://host/keyspace
     #[arg(long)]
     url: String,
     /// Print JSON

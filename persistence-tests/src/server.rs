@@ -25,6 +25,7 @@ pub struct Server {
     image: &'static str,
     port: u16,
     ready: &'static str,
+    on_stdout: bool,
     env: &'static [(&'static str, &'static str)],
     args: &'static [&'static str],
     data: &'static str,
@@ -53,6 +54,7 @@ impl Server {
             image,
             port,
             ready,
+            on_stdout: false,
             env: &[],
             args: &[],
             data: "",
@@ -60,6 +62,13 @@ impl Server {
             running: OnceCell::const_new(),
             container: Mutex::new(None),
         }
+    }
+
+    /// Which writes that it is ready to its standard output.
+    #[must_use]
+    pub const fn ready_on_stdout(mut self) -> Self {
+        self.on_stdout = true;
+        self
     }
 
     /// With these variables.
@@ -127,9 +136,11 @@ impl Server {
         };
         let image = self.variable("IMAGE").unwrap_or_else(|| self.image.to_owned());
         let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
-        let image = GenericImage::new(name, tag)
-            .with_exposed_port(self.port.tcp())
-            .with_wait_for(WaitFor::message_on_stderr(self.ready));
+        let ready = match self.on_stdout {
+            true => WaitFor::message_on_stdout(self.ready),
+            false => WaitFor::message_on_stderr(self.ready),
+        };
+        let image = GenericImage::new(name, tag).with_exposed_port(self.port.tcp()).with_wait_for(ready);
         let mut request = image.with_startup_timeout(START_LIMIT).with_cmd(self.args.iter().copied());
         for (k, v) in self.env {
             request = request.with_env_var(*k, *v);

@@ -27,6 +27,7 @@
 //!
 //! | URL | Cargo feature | what it is |
 //! |---|---|---|
+//! | `cassandra://user:password@host1,host2/keyspace` | `cassandra` | an Apache Cassandra cluster |
 //! | `fjall:./data` | `fjall` (default) | an embedded database in a directory, for one process |
 //! | `memory:` | `memory` (default) | a new database in memory, gone when it is closed |
 //! | `mysql://user:password@host/database` | `mysql` | a MySQL server |
@@ -52,6 +53,7 @@ use std::sync::Arc;
 
 /// Every driver that this crate can be built with: its scheme, and the feature that adds it.
 const DRIVERS: &[(&str, &str)] = &[
+    ("cassandra", "cassandra"),
     ("fjall", "fjall"),
     ("memory", "memory"),
     ("mysql", "mysql"),
@@ -63,6 +65,8 @@ const DRIVERS: &[(&str, &str)] = &[
 #[must_use]
 pub fn registry() -> Registry {
     let registry = Registry::new();
+    #[cfg(feature = "cassandra")]
+    let registry = registry.with(driver_cassandra::connector());
     #[cfg(feature = "fjall")]
     let registry = registry.with(driver_fjall::connector());
     #[cfg(feature = "memory")]
@@ -153,14 +157,14 @@ mod tests {
         );
         let other = unknown("redis", &nothing);
         assert!(
-            other.contains("features of the crate persistence add \"fjall\" (fjall:), \"memory\" (memory:)"),
+            other.contains("features of the crate persistence add \"cassandra\" (cassandra:), \"fjall\" (fjall:), \"memory\" (memory:)"),
             "{other}"
         );
         assert!(other.ends_with("(postgres:), \"sqlite\" (sqlite:)"), "{other}");
         #[cfg(feature = "all")]
         assert_eq!(
             unknown("redis", &registry()),
-            "unknown scheme redis:, this program knows fjall:, memory:, mysql:, postgres:, postgresql:, sqlite:"
+            "unknown scheme redis:, this program knows cassandra:, fjall:, memory:, mysql:, postgres:, postgresql:, sqlite:"
         );
     }
 

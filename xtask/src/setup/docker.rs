@@ -10,7 +10,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// A server: its name in `images/build-images` and in the variables that persistence-tests reads, and its image.
-const SERVERS: &[(&str, &str)] = &[("postgres", "postgres:18"), ("mysql", "mysql:9.7")];
+const SERVERS: &[(&str, &str)] =
+    &[("postgres", "postgres:18"), ("mysql", "mysql:9.7"), ("cassandra", "cassandra:5.0")];
 
 /// As in persistence-tests: which process a container belongs to, `host:pid`.
 const OWNER_LABEL: &str = "persistence-tests.owner";

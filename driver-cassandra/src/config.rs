@@ -1,0 +1,293 @@
+//! Settings, from a URL and from a builder.
+
+use crate::Cassandra;
+use persistence_nosql::core::connect::{Credentials, Hook, Login, Secret, UrlOptions, decoded};
+use persistence_nosql::core::schema::Migrate;
+use persistence_nosql::core::{Error, Result};
+use scylla::statement::Consistency;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+const PORT: u16 = 9042;
+
+/// Encryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificates that are trusted, in a PEM file.
+    pub ca: PathBuf,
+    /// Whether a node's certificate must name the address at which it is reached.
+    pub verify_host: bool,
+    /// The client's own certificate, in a PEM file, and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Where reads and writes look for agreement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Agreement {
+    /// Within the datacenter of the client: `LOCAL_QUORUM` and `LOCAL_SERIAL`. All writers of a partition must be clients of
+    /// one datacenter.
+    #[default]
+    Local,
+    /// Across datacenters: `QUORUM` and `SERIAL`.
+    Global,
+}
+
+impl Agreement {
+    pub(crate) fn of_serial_reads(self) -> Consistency {
+        match self {
+            Agreement::Local => Consistency::LocalSerial,
+            Agreement::Global => Consistency::Serial,
+        }
+    }
+}
+
+/// How many copies there are of everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Replication {
+    /// So many, anywhere: for one datacenter.
+    Simple(u32),
+    /// So many in each datacenter.
+    Datacenters(Vec<(String, u32)>),
+}
+
+impl Replication {
+    /// From `SimpleStrategy:3` or `dc1:3,dc2:3`.
+    fn parse(text: &str) -> Option<Self> {
+        let entry = |entry: &str| {
+            let (name, copies) = entry.split_once(':')?;
+            let good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+            let copies: u32 = copies.parse().ok()?;
+            (!name.is_empty() && name.chars().all(good) && copies > 0).then(|| (name.to_owned(), copies))
+        };
+        let entries: Vec<_> = text.split(',').map(entry).collect::<Option<_>>()?;
+        match &*entries {
+            [(name, copies)] if name == "SimpleStrategy" => Some(Replication::Simple(*copies)),
+            _ if entries.iter().any(|(name, _)| name == "SimpleStrategy") => None,
+            _ => Some(Replication::Datacenters(entries)),
+        }
+    }
+}
+
+/// Where a node is for this client, given where it says that it is.
+#[derive(Clone, Default)]
+pub(crate) struct Translation(pub(crate) Option<Translate>);
+
+pub(crate) type Translate = Arc<dyn Fn(SocketAddr) -> SocketAddr + Send + Sync>;
+
+impl fmt::Debug for Translation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "translated" } else { "none" })
+    }
+}
+
+/// What a builder gathers.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) contact_points: Vec<String>,
+    pub(crate) keyspace: String,
+    pub(crate) replication: Option<Replication>,
+    pub(crate) datacenter: Option<String>,
+    pub(crate) consistency: Agreement,
+    pub(crate) login: Login,
+    pub(crate) credentials: Hook,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) translate: Translation,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) max_write_size: u64,
+    pub(crate) migrate: Migrate,
+}
+
+impl Settings {
+    /// Where the data is, without secrets.
+    pub(crate) fn location(&self) -> String {
+        format!("{}/{}", self.contact_points.join(","), self.keyspace)
+    }
+}
+
+/// Settings of a keyspace. No `Debug` and no error shows its password.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    settings: Settings,
+}
+
+impl Builder {
+    /// From a URL: see [`Builder::from_url`].
+    pub fn new(url: &str) -> Result<Self> {
+        // The URL itself stays out of the message: it may hold a password.
+        Builder::from_url(&Url::parse(url).map_err(|e| Error::invalid("url", e.to_string()))?)
+    }
+
+    /// From `cassandra://user:password@host1,host2:port/keyspace?option=value`, with the options of the crate's table.
+    pub fn from_url(url: &Url) -> Result<Self> {
+        let mut options = UrlOptions::new(url)?;
+        let keyspace = decoded(url.path().strip_prefix('/').unwrap_or_default())?;
+        if !is_keyspace(&keyspace) || url.fragment().is_some() {
+            let rule = "must be cassandra://HOST/KEYSPACE, of letters, digits and _, at most 48";
+            return Err(Error::invalid("url", rule));
+        }
+        let port = url.port().unwrap_or(PORT);
+        let hosts = decoded(url.host_str().filter(|h| !h.is_empty()).unwrap_or("localhost"))?;
+        let hosts = hosts.split(',').map(|host| format!("{host}:{port}"));
+        let more = options.text("contact_points").unwrap_or_default();
+        let more = more.split(',').filter(|h| !h.is_empty()).map(|h| match h.rsplit_once(':') {
+            Some((_, port)) if port.parse::<u16>().is_ok() => h.to_owned(),
+            _ => format!("{h}:{PORT}"),
+        });
+        let replication = options.text("replication").map(|text| {
+            let rule = "replication must be SimpleStrategy:COPIES or DATACENTER:COPIES,…";
+            Replication::parse(&text).ok_or_else(|| Error::invalid("url", rule))
+        });
+        let levels = [("local_quorum", Agreement::Local), ("quorum", Agreement::Global)];
+        let login = Login {
+            user: Some(decoded(url.username())?).filter(|u| !u.is_empty()),
+            password: url.password().map(decoded).transpose()?.map(Secret),
+        };
+        let settings = Settings {
+            contact_points: hosts.chain(more).collect(),
+            keyspace,
+            replication: replication.transpose()?,
+            datacenter: options.text("datacenter"),
+            consistency: options.choice("consistency", &levels)?.unwrap_or_default(),
+            login,
+            credentials: Hook::default(),
+            tls: take_tls(&mut options)?,
+            translate: take_addresses(&mut options)?,
+            connect_timeout: options.duration("connect_timeout")?.unwrap_or(Duration::from_secs(5)),
+            request_timeout: options.duration("request_timeout")?.unwrap_or(Duration::from_secs(12)),
+            max_write_size: options.bytes("max_write_size")?.unwrap_or(14 << 20),
+            migrate: Migrate::take(&mut options)?,
+        };
+        options.finish()?;
+        Ok(Builder { settings })
+    }
+
+    /// With these nodes to ask for the others, `host:port`, in place of the URL's.
+    pub fn with_contact_points(mut self, nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.contact_points = nodes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With the nodes of this datacenter, which is the client's own.
+    pub fn with_datacenter(mut self, name: impl Into<String>) -> Self {
+        self.settings.datacenter = Some(name.into());
+        self
+    }
+
+    /// In this keyspace: letters, digits and `_`, at most 48.
+    pub fn with_keyspace(mut self, name: impl Into<String>) -> Result<Self> {
+        self.settings.keyspace = name.into();
+        let good = is_keyspace(&self.settings.keyspace);
+        if good {
+            Ok(self)
+        } else {
+            Err(Error::invalid("keyspace", "must be letters, digits and _, at most 48"))
+        }
+    }
+
+    /// With so many copies, if the keyspace is missing: it is then made.
+    pub fn with_replication(mut self, replication: Replication) -> Self {
+        self.settings.replication = Some(replication);
+        self
+    }
+
+    /// With agreement sought there.
+    pub fn with_consistency(mut self, consistency: Agreement) -> Self {
+        self.settings.consistency = consistency;
+        self
+    }
+
+    /// As this user.
+    pub fn with_login(mut self, login: Login) -> Self {
+        self.settings.login = login;
+        self
+    }
+
+    /// With logins from here, asked for each new connection, in place of the URL's.
+    pub fn with_credentials(mut self, credentials: impl Credentials + 'static) -> Self {
+        self.settings.credentials.0 = Some(Arc::new(credentials));
+        self
+    }
+
+    /// With encryption, or without.
+    pub fn with_tls(mut self, tls: Option<Tls>) -> Self {
+        self.settings.tls = tls;
+        self
+    }
+
+    /// With the nodes where this says, given the address that a node itself tells: for clients behind other networks.
+    pub fn with_addresses(
+        mut self,
+        translate: impl Fn(SocketAddr) -> SocketAddr + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.translate.0 = Some(Arc::new(translate));
+        self
+    }
+
+    /// How long a new connection may take.
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// How long an answer may take when the caller set no deadline.
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.request_timeout = timeout;
+        self
+    }
+
+    /// What opening does about a schema that is missing or behind.
+    pub fn with_migrate(mut self, migrate: Migrate) -> Self {
+        self.settings.migrate = migrate;
+        self
+    }
+
+    /// Connects.
+    pub async fn open(self) -> Result<Cassandra> {
+        Cassandra::open_with(self.settings).await
+    }
+}
+
+fn is_keyspace(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (1..=48).contains(&name.len()) && name.chars().all(plain)
+}
+
+/// From `tls`, `ca`, `cert` and `key`.
+fn take_tls(options: &mut UrlOptions) -> Result<Option<Tls>> {
+    let modes = [("off", None), ("verify-ca", Some(false)), ("verify-full", Some(true))];
+    let mode = options.choice("tls", &modes)?;
+    let ca = options.text("ca").map(PathBuf::from);
+    let client = match (options.text("cert"), options.text("key")) {
+        (Some(cert), Some(key)) => Some((cert.into(), key.into())),
+        (None, None) => None,
+        _ => return Err(Error::invalid("url", "cert and key go together")),
+    };
+    match (mode, ca) {
+        (Some(None), None) | (None, None) if client.is_none() => Ok(None),
+        // Whoever names a CA wants it to be asked.
+        (None, Some(ca)) => Ok(Some(Tls { ca, verify_host: true, client })),
+        (Some(Some(verify_host)), Some(ca)) => Ok(Some(Tls { ca, verify_host, client })),
+        _ => Err(Error::invalid("url", "tls needs a ca; and without tls there is none, nor cert and key")),
+    }
+}
+
+/// From `addresses`: `10.0.0.1:9042/127.0.0.1:1234,…`.
+fn take_addresses(options: &mut UrlOptions) -> Result<Translation> {
+    let Some(text) = options.text("addresses") else { return Ok(Translation::default()) };
+    let pair = |pair: &str| {
+        let (told, real) = pair.split_once('/')?;
+        Some((told.parse().ok()?, real.parse().ok()?))
+    };
+    let map: Option<HashMap<SocketAddr, SocketAddr>> = text.split(',').map(pair).collect();
+    let map = map.ok_or_else(|| Error::invalid("url", "addresses must be IP:PORT/IP:PORT,…"))?;
+    Ok(Translation(Some(Arc::new(move |node| map.get(&node).copied().unwrap_or(node)))))
+}

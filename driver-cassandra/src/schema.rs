@@ -1,0 +1,137 @@
+//! The keyspace and its tables.
+
+use crate::config::{Replication, Settings};
+use crate::error::{Doing, classify};
+use crate::store::{rows, unreadable};
+use persistence_nosql::core::schema::{Migrate, SchemaFit, SchemaOp, SchemaStatus};
+use persistence_nosql::core::{Error, Result};
+use persistence_nosql::row::Table;
+use scylla::client::session::Session;
+use scylla::response::query_result::QueryRowsResult;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::Statement;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The version that this binary sets up. There is none to upgrade from.
+const CURRENT: u32 = 1;
+
+/// How long a change of the schema may take: all nodes take part.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+const HOUR: u32 = 3600;
+const DAY: u32 = 24 * HOUR;
+
+/// How a table is used, as its options. See ADR 11.
+fn options(table: Table) -> (&'static str, u32) {
+    match table {
+        // Rows that are replaced all the time in partitions that live for ever: few sorted runs to read.
+        Table::Shard => ("L10", 10 * DAY),
+        // Written once, read some, deleted whole: little to do again and again.
+        Table::History => ("T4", 10 * DAY),
+        // Written once, read once, deleted from the front. What came back after a repair would be in front of where reads begin.
+        _ => ("L4", DAY),
+    }
+}
+
+/// Sets up what is missing, unless that is somebody else's work.
+pub(crate) async fn open(session: &Session, settings: &Settings) -> Result<SchemaStatus> {
+    match settings.migrate {
+        Migrate::Auto => run(session, settings, SchemaOp::Setup).await,
+        _ => {
+            let found = run(session, settings, SchemaOp::Status).await?;
+            found.check().map(|()| found)
+        }
+    }
+}
+
+/// Sets up, upgrades or inspects. This binary works on its own version and on the next; `SchemaMismatch` outside of that.
+pub(crate) async fn run(session: &Session, settings: &Settings, op: SchemaOp) -> Result<SchemaStatus> {
+    let keyspace = &settings.keyspace;
+    let mut status = SchemaStatus::new(version(session, keyspace).await?, CURRENT);
+    match (op, status.fit()) {
+        (SchemaOp::Setup, SchemaFit::Missing) => {
+            set_up(session, settings).await?;
+            status.found = version(session, keyspace).await?;
+        }
+        (SchemaOp::Setup | SchemaOp::Upgrade, _) => status.check()?,
+        _ => {}
+    }
+    Ok(status)
+}
+
+async fn version(session: &Session, keyspace: &str) -> Result<Option<u32>> {
+    const TABLE: &str = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'schema_version'";
+    if query(session, TABLE, (keyspace,)).await?.rows_num() == 0 {
+        return Ok(None);
+    }
+    let select = format!("SELECT version FROM \"{keyspace}\".schema_version WHERE name = 'persistence'");
+    let found = query(session, &*select, ()).await?;
+    let version = rows::<(i32,)>("schema", &found)?.pop();
+    Ok(version.and_then(|(v,)| u32::try_from(v).ok()))
+}
+
+/// Creates what is missing. The tables have ids that follow from their names: two nodes that create a table at once, each on
+/// behalf of somebody, create the same table, where they would otherwise make two of one name.
+async fn set_up(session: &Session, settings: &Settings) -> Result<()> {
+    const KEYSPACE: &str = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
+    let keyspace = &settings.keyspace;
+    if query(session, KEYSPACE, (keyspace,)).await?.rows_num() == 0 {
+        let Some(replication) = &settings.replication else {
+            let rule = "there is no such keyspace; to have it made, say replication=DATACENTER:3, or SimpleStrategy:1 for trying";
+            return Err(Error::invalid("keyspace", rule));
+        };
+        change(session, format!("CREATE KEYSPACE IF NOT EXISTS \"{keyspace}\" {}", with(replication)))
+            .await?;
+    }
+    for table in Table::ALL {
+        let (name, (scaling, gc_grace)) = (table.name(), options(*table));
+        let id = id(keyspace, name);
+        let ddl = format!(
+            "CREATE TABLE IF NOT EXISTS \"{keyspace}\".{name} (partition blob, key blob, guard blob, value blob, \
+             checked blob, PRIMARY KEY (partition, key)) WITH ID = {id} AND gc_grace_seconds = {gc_grace} \
+             AND compaction = {{'class': 'UnifiedCompactionStrategy', 'scaling_parameters': '{scaling}'}}"
+        );
+        change(session, ddl).await?;
+    }
+    let name = "schema_version";
+    let id = id(keyspace, name);
+    let columns = "(name text PRIMARY KEY, version int)";
+    let ddl = format!("CREATE TABLE IF NOT EXISTS \"{keyspace}\".{name} {columns} WITH ID = {id}");
+    change(session, ddl).await?;
+    let record = "(name, version) VALUES ('persistence', ?) IF NOT EXISTS";
+    let record = format!("INSERT INTO \"{keyspace}\".schema_version {record}");
+    query(session, &*record, (i32::try_from(CURRENT).unwrap_or(i32::MAX),)).await.map(drop)
+}
+
+fn id(keyspace: &str, table: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("cassandra:{keyspace}.{table}").as_bytes())
+}
+
+fn with(replication: &Replication) -> String {
+    let options = match replication {
+        Replication::Simple(copies) => format!("'class': 'SimpleStrategy', 'replication_factor': {copies}"),
+        Replication::Datacenters(copies) => {
+            let copies = copies.iter().map(|(name, copies)| format!(", '{name}': {copies}"));
+            format!("'class': 'NetworkTopologyStrategy'{}", copies.collect::<String>())
+        }
+    };
+    format!("WITH replication = {{{options}}}")
+}
+
+async fn query(
+    session: &Session,
+    cql: impl Into<Statement>,
+    args: impl SerializeRow,
+) -> Result<QueryRowsResult> {
+    let found = session.query_unpaged(cql, args).await;
+    let found = found.map_err(|e| classify(Doing::Write("schema"), e))?;
+    found.into_rows_result().map_err(|e| unreadable("schema", e))
+}
+
+async fn change(session: &Session, ddl: String) -> Result<()> {
+    let mut statement = Statement::new(ddl);
+    statement.set_request_timeout(Some(CHANGE_TIMEOUT));
+    let done = session.query_unpaged(statement, ()).await;
+    done.map(drop).map_err(|e| classify(Doing::Write("schema"), e))
+}

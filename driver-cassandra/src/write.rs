@@ -1,0 +1,195 @@
+//! Writes: one batch in one partition, conditional unless the bucket needs no order.
+
+use crate::error::{Doing, classify};
+use crate::statement::{Arg, Effect, Form, Test};
+use crate::store::{Open, unreadable};
+use bytes::Bytes;
+use persistence_nosql::core::{Context, Error, Outcome, Result, Timestamp};
+use persistence_nosql::row::{Check, Condition, Op, Part, Row, WriteOutcome};
+use scylla::response::query_result::QueryResult;
+use scylla::statement::batch::{Batch, BatchType};
+use scylla::value::{CqlValue, Row as Answer};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A key that the bucket never uses: where a write asks that has no row of its own to ask.
+const RESERVED: Bytes = Bytes::new();
+
+/// How long after its time a row is collected: clocks differ, and what goes too early is lost.
+const GRACE: Duration = Duration::from_secs(3600);
+
+/// The longest time to live. Cassandra ends at some date of its own; what should live longer is left to the bucket's sweep.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The most statements in a batch.
+const MAX_STATEMENTS: usize = 65_535;
+
+impl Open {
+    /// Writes a part in the order that Paxos gives to the writes of a partition.
+    pub(crate) async fn write_in_order(&self, cx: &Context, part: &Part) -> Result<WriteOutcome> {
+        let statements = Statements::of(part, true);
+        let batch = self.batch(part, &statements).await?;
+        let turn = self.lanes.enter(part.table, &part.partition);
+        let _turn = match cx.deadline() {
+            // Whoever waits has sent nothing, and says so.
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), turn)
+                .await
+                .map_err(|_| Error::timeout("write").with_outcome(Outcome::NotApplied))?,
+            None => turn.await,
+        };
+        let answer = self.session.batch(&batch, &statements.args).await.map_err(failed)?;
+        decode(part, answer)
+    }
+
+    /// Writes a part with a time of its own, which is later than that of every earlier one of this process.
+    pub(crate) async fn write_unordered(&self, part: &Part) -> Result<WriteOutcome> {
+        let statements = Statements::of(part, false);
+        let mut batch = self.batch(part, &statements).await?;
+        batch.set_timestamp(Some(next_timestamp()));
+        self.session.batch(&batch, &statements.args).await.map_err(failed)?;
+        Ok(WriteOutcome::Applied)
+    }
+
+    /// The batch, ready to be sent.
+    async fn batch(&self, part: &Part, statements: &Statements) -> Result<Batch> {
+        let (size, count) = (statements.size(), statements.forms.len());
+        if size > self.settings.max_write_size {
+            return Err(Error::too_large("write", size, self.settings.max_write_size));
+        }
+        if count > MAX_STATEMENTS {
+            return Err(Error::too_large("number of ops and checks", count as u64, MAX_STATEMENTS as u64));
+        }
+        let mut batch = Batch::new(BatchType::Unlogged);
+        for form in &statements.forms {
+            batch.append_statement(self.statement(part.table, *form).await?);
+        }
+        Ok(batch)
+    }
+}
+
+fn failed(e: scylla::errors::ExecutionError) -> Error {
+    classify(Doing::Write("write"), e)
+}
+
+/// A batch as statements.
+#[derive(Default)]
+struct Statements {
+    forms: Vec<Form>,
+    args: Vec<Vec<Arg>>,
+}
+
+impl Statements {
+    /// Everything that a part asks and does. In a conditional batch everything has one timestamp, and at one timestamp a
+    /// deletion wins over a value: so a row that is put is named once, with what is asked of it, or else only in deletions of a
+    /// column that it does not have. A range may cover a row that is asked, because both only delete.
+    fn of(part: &Part, in_order: bool) -> Self {
+        let mut asked: Vec<Option<&Check>> = part.checks.iter().map(Some).collect();
+        let mut places: HashMap<&[u8], usize> = HashMap::new();
+        for (i, check) in part.checks.iter().enumerate() {
+            places.entry(&check.key).or_insert(i);
+        }
+        let mut statements = Statements::default();
+        // Without checks, one row that is changed anyway makes the batch conditional.
+        let mut anything = in_order && part.checks.is_empty();
+        let partition = || Arg::Blob(part.partition.clone());
+        for op in &part.ops {
+            let (key, effect, mut args) = match op {
+                Op::Put { key, row, collectable_after } => {
+                    let row = [Arg::Blob(row.guard.clone()), Arg::Blob(row.value.clone())];
+                    match collectable_after.and_then(time_to_live) {
+                        Some(ttl) => (key, Effect::PutFor, [Arg::Int(ttl)].into_iter().chain(row).collect()),
+                        None => (key, Effect::Put, Vec::from(row)),
+                    }
+                }
+                Op::Delete { key } => (key, Effect::Delete, Vec::new()),
+                Op::DeleteRange { range } => {
+                    let args = [partition(), Arg::Blob(range.start.clone())].into_iter();
+                    let form = Form::DeleteRange { ends: range.end.is_some() };
+                    statements.push(form, args.chain(range.end.clone().map(Arg::Blob)).collect());
+                    continue;
+                }
+            };
+            args.extend([partition(), Arg::Blob(key.clone())]);
+            let test = match places.get(&**key).and_then(|&i| asked[i].take()) {
+                Some(check) => ask(check, &mut args),
+                None if std::mem::take(&mut anything) => Test::Anything,
+                None => Test::None,
+            };
+            statements.push(Form::Change(effect, test), args);
+        }
+        for check in asked.into_iter().flatten() {
+            let mut args = vec![partition(), Arg::Blob(check.key.clone())];
+            let test = ask(check, &mut args);
+            statements.push(Form::Change(Effect::Nothing, test), args);
+        }
+        if anything {
+            let args = vec![partition(), Arg::Blob(RESERVED)];
+            statements.push(Form::Change(Effect::Nothing, Test::Anything), args);
+        }
+        statements
+    }
+
+    fn push(&mut self, form: Form, args: Vec<Arg>) {
+        self.forms.push(form);
+        self.args.push(args);
+    }
+
+    fn size(&self) -> u64 {
+        let size = |arg: &Arg| if let Arg::Blob(b) = arg { b.len() as u64 } else { 0 };
+        self.args.iter().flatten().map(size).sum()
+    }
+}
+
+fn ask(check: &Check, args: &mut Vec<Arg>) -> Test {
+    match &check.condition {
+        Condition::Absent => Test::Absent,
+        Condition::Present => Test::Present,
+        Condition::Guard(guard) => {
+            args.push(Arg::Blob(guard.clone()));
+            Test::Guard
+        }
+    }
+}
+
+/// Seconds to live, for what may be collected after a time; none where it is far away.
+fn time_to_live(after: Timestamp) -> Option<i32> {
+    let now = Timestamp::from(SystemTime::now());
+    let left = Duration::from_millis(u64::try_from(after.0.saturating_sub(now.0)).unwrap_or(0));
+    let ttl = left.saturating_add(GRACE);
+    if ttl > LONGEST { None } else { i32::try_from(ttl.as_secs()).ok() }
+}
+
+/// Microseconds, never the same twice, never back.
+fn next_timestamp() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+    let next = |last: i64| now.max(last.saturating_add(1));
+    next(LAST.fetch_update(Relaxed, Relaxed, |last| Some(next(last))).unwrap_or_default())
+}
+
+/// What the answer to a conditional batch says: whether it was applied and, if not, the rows of its conditions that there are.
+fn decode(part: &Part, answer: QueryResult) -> Result<WriteOutcome> {
+    let answer = answer.into_rows_result().map_err(|e| unreadable("write", e))?;
+    let place = |name: &str| answer.column_specs().get_by_name(name).map(|(i, _)| i);
+    let Some(applied) = place("[applied]") else {
+        return Err(unreadable("write", "it does not say whether the batch was applied"));
+    };
+    let columns = [place("key"), place("guard"), place("value")];
+    let mut rows: HashMap<Vec<u8>, Row> = HashMap::new();
+    for row in answer.rows::<Answer>().map_err(|e| unreadable("write", e))? {
+        let mut row = row.map_err(|e| unreadable("write", e))?.columns;
+        if matches!(row[applied], Some(CqlValue::Boolean(true))) {
+            return Ok(WriteOutcome::Applied);
+        }
+        let mut blob = |i: Option<usize>| match i.and_then(|i| row[i].take()) {
+            Some(CqlValue::Blob(b)) => Some(b),
+            _ => None,
+        };
+        if let [Some(key), Some(guard), Some(value)] = columns.map(&mut blob) {
+            rows.insert(key, Row { guard: guard.into(), value: value.into() });
+        }
+    }
+    Ok(WriteOutcome::Refused(part.checks.iter().map(|c| rows.get(&*c.key).cloned()).collect()))
+}
