@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// A row as the bucket means it; its keys are tuples that begin with the section's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     Shard,
     Current,
     CurrentVersion,
@@ -45,7 +45,7 @@ fn meaning(table: Table, key: &[u8]) -> Meaning {
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     /// A check is left out.
     Unchecked(Meaning),
     /// A guard is taken for presence.
@@ -107,7 +107,7 @@ pub(super) enum Flaw {
 }
 
 /// A driver with a flaw.
-pub(super) struct Wrong {
+pub(crate) struct Wrong {
     inner: Arc<dyn RowStore>,
     flaw: Flaw,
     again: Mutex<Vec<Part>>,
@@ -115,7 +115,7 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    pub(super) fn new(inner: Arc<dyn RowStore>, flaw: Flaw) -> Self {
+    pub(crate) fn new(inner: Arc<dyn RowStore>, flaw: Flaw) -> Self {
         Wrong { inner, flaw, again: Mutex::default(), stale: Mutex::default() }
     }
 

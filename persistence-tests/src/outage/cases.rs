@@ -13,10 +13,10 @@ crate::cases! {
     /// lost, none is applied twice, every outcome is as it was reported, and writers go on by themselves.
     #[covers("P13")]
     async fn stands_still(t) {
-        t.begin(Duration::from_secs(1), false);
+        t.load.begin(Duration::from_secs(1), false);
         for _ in 0..5 {
-            t.progress(20..200).await;
-            let time = t.millis(200..2_000);
+            t.load.progress(20..200).await;
+            let time = t.load.millis(200..2_000);
             t.stand_still(time).await?;
         }
         t.verdict().await?;
@@ -25,11 +25,11 @@ crate::cases! {
     /// The same of a server that is killed and started again.
     #[covers("P13")]
     async fn is_killed(t) {
-        t.begin(PATIENCE, false);
+        t.load.begin(PATIENCE, false);
         for _ in 0..4 {
-            t.progress(20..300).await;
+            t.load.progress(20..300).await;
             t.host.kill().await?;
-            let time = t.millis(0..800);
+            let time = t.load.millis(0..800);
             tokio::time::sleep(time).await;
             t.start_again().await?;
         }
@@ -39,9 +39,9 @@ crate::cases! {
     /// The same of a server that ends in order and is started again.
     #[covers("P13")]
     async fn is_restarted(t) {
-        t.begin(PATIENCE, false);
+        t.load.begin(PATIENCE, false);
         for _ in 0..3 {
-            t.progress(20..300).await;
+            t.load.progress(20..300).await;
             t.host.stop().await?;
             t.start_again().await?;
         }
@@ -52,16 +52,16 @@ crate::cases! {
     /// killed.
     #[covers("P13")]
     async fn is_killed_behind_a_bad_network(t) {
-        t.begin(Duration::from_secs(3), true);
+        t.load.begin(Duration::from_secs(3), true);
         for round in 0..3 {
             let struck = t.arms.struck();
             for i in 0..10 {
                 t.disturb(if i % 2 == 0 { Disturbance::Cut } else { Disturbance::Late });
-                t.progress(1..10).await;
+                t.load.progress(1..10).await;
             }
             t.arms.strikes(struck + 1).await;
             t.release();
-            let time = t.millis(100..600);
+            let time = t.load.millis(100..600);
             match round {
                 0 => t.stand_still(time).await?,
                 _ => {
@@ -84,10 +84,10 @@ pub(super) mod network {
         /// Connections are cut, mostly after a request was delivered and before its answer came.
         #[covers("P13")]
         async fn is_cut(t) {
-            t.begin(PATIENCE, false);
+            t.load.begin(PATIENCE, false);
             for i in 1..=100 {
                 t.disturb(Disturbance::Cut);
-                t.progress(1..16).await;
+                t.load.progress(1..16).await;
                 if i % 25 == 0 {
                     t.cut_all();
                 }
@@ -99,10 +99,10 @@ pub(super) mod network {
         /// Requests and answers are late, and some requests arrive when their callers have given up.
         #[covers("P13")]
         async fn is_late(t) {
-            t.begin(Duration::from_secs(1), true);
+            t.load.begin(Duration::from_secs(1), true);
             for i in 1..=100 {
                 t.disturb(Disturbance::Late);
-                t.progress(1..16).await;
+                t.load.progress(1..16).await;
                 if i % 5 == 0 {
                     t.release();
                 }

@@ -1,7 +1,7 @@
 //! Whether what is stored is what the writers were told.
 
 use super::log::{Claim, Log};
-use super::writer::{FIRST_ATTEMPT, Mark, Place};
+use super::place::{FIRST_ATTEMPT, Mark, Place};
 use crate::build::execution::bounds;
 use persistence_core::store::*;
 use persistence_core::{Context, PageRequest, Persistence, Result};

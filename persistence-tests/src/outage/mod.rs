@@ -31,8 +31,11 @@ mod check;
 mod container;
 mod fixture;
 mod host;
+mod load;
 mod log;
+mod place;
 pub mod process;
+mod queue;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -41,20 +44,19 @@ mod writer;
 pub use container::Container;
 pub use fixture::OutageFixture;
 pub use host::Host;
+pub use load::Load;
 pub use log::{Claim, Listener, Log, Word};
 
 use crate::faults::Injected;
 use crate::harness::{Harness, Suite};
 use crate::report::Waiver;
 use async_trait::async_trait;
-use fixture::{Open, OutageSetUp, StartHost};
+use fixture::{OutageSetUp, StartHost};
+use load::Open;
 use persistence_core::{DriverInfo, Persistence, Result};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How many shards there are, each with a writer; some have two.
-const SHARDS: i32 = 16;
 
 /// The deadline of calls where nothing else is said: longer than a restart takes.
 const PATIENCE: Duration = Duration::from_secs(5);

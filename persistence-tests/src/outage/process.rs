@@ -14,9 +14,10 @@
 //! }
 //! ```
 
-use super::fixture::{places, wrong};
+use super::load::{create, numbers, wrong};
 use super::log::{Claim, Listener, Log, Word};
-use super::writer::{FIRST_ATTEMPT, Manners, Place, crew};
+use super::place::{FIRST_ATTEMPT, Place, places};
+use super::writer::{Manners, crew};
 use super::{PATIENCE, STUCK};
 use crate::faults::Injected;
 use crate::fixture::Setting;
@@ -160,12 +161,10 @@ impl SetUp<ProcessFixture> for Processes {
         let _ = scene.space.set(space.clone());
         let p = (self.open)(space.dir().to_owned()).await?;
         let places = places();
-        for place in &places {
-            place.create(&*p).await?;
-        }
+        create(&*p, &places).await?;
         p.close().await?;
         Ok(ProcessFixture {
-            log: Arc::new(Log::new(places.iter().map(|p| p.number))),
+            log: Arc::new(Log::new(numbers(&places))),
             rng: fastrand::Rng::with_seed(scene.seed),
             driver: self.driver.clone(),
             open: self.open.clone(),
@@ -278,7 +277,7 @@ impl ProcessFixture {
 
     /// Sees every writer go on, ends them, and compares what is stored with what they were told.
     async fn verdict(&mut self) -> CaseResult {
-        self.log.progress_of_each(self.places.iter().map(|p| p.number), 3).await;
+        self.log.progress_of_each(numbers(&self.places), 3).await;
         for mut process in std::mem::take(&mut self.children) {
             drop(process.child.stdin.take());
             let ended = tokio::task::spawn_blocking(move || process.child.wait());
