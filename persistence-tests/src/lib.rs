@@ -45,6 +45,8 @@
 
 pub mod build;
 pub mod case;
+#[cfg(feature = "containers")]
+pub mod cluster;
 pub mod coverage;
 pub mod faults;
 pub mod faulty;
@@ -74,6 +76,8 @@ mod trials;
 pub mod wire;
 
 pub use case::{Case, CaseResult, Failure, Isolation, Kind};
+#[cfg(feature = "containers")]
+pub use cluster::Cluster;
 pub use faults::{Fault, FaultRule, Faults, Injected};
 pub use faulty::Faulty;
 pub use fixture::Fixture;

@@ -148,10 +148,9 @@ impl Server {
         if !self.data.is_empty() {
             request = request.with_mount(Mount::tmpfs_mount(self.data));
         }
-        let (host, pid) = (hostname(), std::process::id());
         // Numbers of processes come again, and a container may have been kept.
-        let name = format!("persistence-{}-{pid}-{:04x}", self.name, fastrand::u16(..));
-        request = request.with_container_name(&name).with_label(OWNER_LABEL, format!("{host}:{pid}"));
+        let name = format!("persistence-{}-{}-{:04x}", self.name, std::process::id(), fastrand::u16(..));
+        request = request.with_container_name(&name).with_label(OWNER_LABEL, owner());
         let container = request.start().await.map_err(failed)?;
         let port = container.get_host_port_ipv4(self.port).await.map_err(failed)?;
         *self.container.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, container));
@@ -194,8 +193,13 @@ impl Server {
     }
 }
 
+/// This process, as the label names it.
+pub(crate) fn owner() -> String {
+    format!("{}:{}", hostname(), std::process::id())
+}
+
 /// The name of this machine.
-fn hostname() -> String {
+pub(crate) fn hostname() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     name.trim().to_owned()
 }

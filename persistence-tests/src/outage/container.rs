@@ -6,15 +6,30 @@ use persistence_core::{Error, Result};
 use std::process::Command;
 
 /// A container, by its name.
+#[derive(Clone, Debug)]
 pub struct Container {
     name: String,
-    port: u16,
+    place: Place,
+}
+
+/// Where its server is reached.
+#[derive(Clone, Debug)]
+enum Place {
+    /// On this machine, by a port that is another one after each start; inside it is this one.
+    Published(u16),
+    /// At its own address.
+    Address(String),
 }
 
 impl Container {
     /// The container of this name, whose server listens on this port inside.
     pub(crate) fn new(name: impl Into<String>, port: u16) -> Self {
-        Container { name: name.into(), port }
+        Container { name: name.into(), place: Place::Published(port) }
+    }
+
+    /// The container of this name, whose server listens on an address that stays, `host:port`.
+    pub(crate) fn at(name: impl Into<String>, address: impl Into<String>) -> Self {
+        Container { name: name.into(), place: Place::Address(address.into()) }
     }
 
     /// Runs `docker verb ARGS NAME MORE`.
@@ -35,7 +50,11 @@ impl Container {
 #[async_trait]
 impl Host for Container {
     async fn address(&self) -> Result<String> {
-        let told = self.docker("port", &[], &[&format!("{}/tcp", self.port)]).await?;
+        let port = match &self.place {
+            Place::Address(address) => return Ok(address.clone()),
+            Place::Published(port) => port,
+        };
+        let told = self.docker("port", &[], &[&format!("{port}/tcp")]).await?;
         // One line an address family; the port that Docker chose is another one after each start.
         let port = told.lines().find_map(|l| l.rsplit_once(':')).map(|(_, port)| port.trim());
         let port = port.ok_or_else(|| Error::unavailable("docker port", "no port is published"))?;

@@ -1,7 +1,8 @@
 //! Faults of whole servers and networks, under load: sixteen writers make transitions on as many shards, some of them many in
-//! one call and some beside a rival, while the server is paused, killed and restarted, and while the network cuts connections
-//! and delivers requests late. Each writer takes down what it was told. Afterwards no acknowledged transition may be lost, none applied twice, every reported outcome must be
-//! true, and every writer must have gone on by itself.
+//! one call and some beside a rival, and add tasks to queues that they take from each other, while the server is paused, killed
+//! and restarted, and while the network cuts connections and delivers requests late. Each writer takes down what it was told.
+//! Afterwards no acknowledged write may be lost, none applied twice, every reported outcome must be true, and every writer must
+//! have gone on by itself.
 //!
 //! A driver of a server runs it in a test program of its own (`tests/outage.rs`, with `harness = false`):
 //!
@@ -21,7 +22,8 @@
 //! # }
 //! ```
 //!
-//! [`Host`] is all that the suite asks of a server. A database that is a file has no server to hurt; there the writers are
+//! [`Host`] is all that the suite asks of a server. With [`Outage::nodes`] the nodes of a cluster are hurt as well, one or several
+//! at a time. A database that is a file has no server to hurt; there the writers are
 //! processes that are killed: [`process`].
 
 mod arms;
@@ -33,6 +35,7 @@ mod fixture;
 mod host;
 mod load;
 mod log;
+mod nodes;
 mod place;
 pub mod process;
 mod queue;
@@ -46,6 +49,7 @@ pub use fixture::OutageFixture;
 pub use host::Host;
 pub use load::Load;
 pub use log::{Claim, Listener, Log, Word};
+pub use nodes::NodesFixture;
 
 use crate::faults::Injected;
 use crate::harness::{Harness, Suite};
@@ -53,6 +57,7 @@ use crate::report::Waiver;
 use async_trait::async_trait;
 use fixture::{OutageSetUp, StartHost};
 use load::Open;
+use nodes::{NodesSetUp, StartNodes};
 use persistence_core::{DriverInfo, Persistence, Result};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,6 +73,7 @@ const STUCK: Duration = Duration::from_secs(60);
 pub struct Outage {
     driver: String,
     setup: OutageSetUp,
+    nodes: Option<StartNodes>,
 }
 
 impl Outage {
@@ -89,7 +95,25 @@ impl Outage {
         });
         let open: Open = Arc::new(move |address| Box::pin(open(address)));
         let driver = driver.into();
-        Outage { setup: OutageSetUp { driver: driver.clone(), host, open, turn: Arc::default() }, driver }
+        let setup = OutageSetUp { driver: driver.clone(), host, open, turn: Arc::default() };
+        Outage { driver, setup, nodes: None }
+    }
+
+    /// And on a cluster: `nodes` gives its nodes, which it starts at the first call. What opens the database gets the addresses
+    /// of all of them, comma-separated.
+    #[must_use]
+    pub fn nodes<H, S>(mut self, nodes: impl Fn() -> S + Send + Sync + 'static) -> Self
+    where
+        H: Host,
+        S: Future<Output = Result<Vec<H>>> + Send + 'static,
+    {
+        self.nodes = Some(Arc::new(move || {
+            let nodes = nodes();
+            Box::pin(async move {
+                Ok(nodes.await?.into_iter().map(|node| Arc::new(node) as Arc<dyn Host>).collect())
+            })
+        }));
+        self
     }
 }
 
@@ -114,7 +138,12 @@ impl Harness for Outage {
 
     fn suites(self: Arc<Self>) -> Vec<Suite> {
         let cases = [cases::cases(), cases::network::cases()].concat();
-        vec![Suite::new("outage", cases, self.setup.clone())]
+        let mut suites = vec![Suite::new("outage", cases, self.setup.clone())];
+        if let Some(nodes) = self.nodes.clone() {
+            let OutageSetUp { driver, open, turn, .. } = self.setup.clone();
+            suites.push(Suite::new("nodes", nodes::cases(), NodesSetUp { driver, nodes, open, turn }));
+        }
+        suites
     }
 
     fn waivers(&self) -> &[Waiver] {

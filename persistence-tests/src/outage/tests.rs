@@ -89,7 +89,7 @@ async fn told(
 /// The fifth thing said of a run.
 fn fifth(words: &mut [Word], of: i32) -> (usize, &mut Word) {
     let said = |w: &&mut Word| matches!(w, Word::Said { run, .. } if *run == of);
-    let mut all = words.iter_mut().enumerate().filter(|(_, w)| said(&w));
+    let mut all = words.iter_mut().enumerate().filter(|(_, w)| said(w));
     all.nth(4).unwrap()
 }
 

@@ -115,18 +115,21 @@ fn pulled(image: &str) -> Result<bool> {
     }
 }
 
-/// Removes the containers of runs of this machine that have ended: killed ones could not, failed ones kept theirs for a look.
+/// Removes the containers of runs of this machine that have ended, and then their networks: killed runs could not, failed ones
+/// kept theirs for a look.
 fn remove_leftovers() -> Result<()> {
     let owner = format!("{{{{.ID}}}} {{{{.Label \"{OWNER_LABEL}\"}}}}");
     let ours = format!("label={OWNER_LABEL}");
-    let managed = "label=org.testcontainers.managed-by=testcontainers";
-    let list = command::output(&mut docker(&[
-        "ps", "-a", "--filter", managed, "--filter", &ours, "--format", &owner,
-    ]))?;
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    for (id, owner) in list.lines().filter_map(|l| l.split_once(' ')) {
-        if is_over(owner, host.trim()) {
-            command::run(docker(&["rm", "-fv", id]).stdout(Stdio::null()))?;
+    let kinds: [(&[&str], &[&str]); 2] =
+        [(&["ps", "--all"], &["rm", "--force", "--volumes"]), (&["network", "ls"], &["network", "rm"])];
+    for (list, remove) in kinds {
+        let list = [list, &["--filter", &ours, "--format", &owner]].concat();
+        let found = command::output(&mut docker(&list))?;
+        for (id, owner) in found.lines().filter_map(|l| l.split_once(' ')) {
+            if is_over(owner, host.trim()) {
+                command::run(docker(&[remove, &[id]].concat()).stdout(Stdio::null()))?;
+            }
         }
     }
     Ok(())
@@ -150,5 +153,7 @@ mod tests {
         assert!(is_over("here:4194305", "here"));
         assert!(!is_over("there:4194305", "here"));
         assert!(!is_over("", "here"));
+        // A cluster that somebody asked for.
+        assert!(!is_over("here:kept", "here"));
     }
 }
