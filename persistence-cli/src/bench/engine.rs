@@ -1,5 +1,6 @@
 //! What an engine does all day: transitions of running workflows.
 
+use super::groups::Grouping;
 use super::measure::{Measured, Payloads, Worker, measure};
 use crate::ids::{self, NAMESPACE};
 use crate::replay::owner::{Ids, Owners};
@@ -10,6 +11,7 @@ use persistence::store::{
     UpdateExecution, UpdateMode,
 };
 use persistence::{Archetype, AttemptId, Blob, BranchToken, Context, Persistence, RunId, ShardId, Timestamp};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -31,11 +33,8 @@ pub(crate) struct Engine {
     shards: u16,
     payloads: Payloads,
     workflows: Vec<Workflow>,
-    groups: Vec<Group>,
+    groups: HashMap<(Grouping, u16), Vec<Group>>,
 }
-
-/// How many transitions of one shard go into a call of `apply`.
-pub(crate) const GROUP: u16 = 16;
 
 /// Running workflows of one shard, all of whose transitions are applied with one call.
 struct Group(Vec<Workflow>);
@@ -58,7 +57,14 @@ pub(crate) struct Workflow {
 impl Engine {
     pub(crate) fn new(db: Arc<dyn Persistence>, shards: u16) -> Self {
         let owners = Arc::new(Owners::new(db.clone(), shards));
-        Engine { db, owners, shards, payloads: Payloads::new(0), workflows: Vec::new(), groups: Vec::new() }
+        Engine {
+            db,
+            owners,
+            shards,
+            payloads: Payloads::new(0),
+            workflows: Vec::new(),
+            groups: HashMap::new(),
+        }
     }
 
     /// Lets this many workflows make transitions, one after the other in each, for a while.
@@ -74,25 +80,37 @@ impl Engine {
         Ok(measured)
     }
 
-    /// Lets as many workflows make transitions at once, in groups of [`GROUP`]; none if they are too few for one.
-    pub(crate) async fn measure_groups(&mut self, writers: u16, time: Duration) -> Result<Option<Measured>> {
-        let groups = usize::from(writers / GROUP);
-        if groups == 0 {
+    /// Lets as many workflows make transitions at once, grouped like this; none if they are too few for it.
+    pub(crate) async fn measure_groups(
+        &mut self,
+        writers: u16,
+        grouping: Grouping,
+        time: Duration,
+    ) -> Result<Option<Measured>> {
+        let key = (grouping, writers);
+        let groups = match self.groups.remove(&key) {
+            Some(groups) => groups,
+            None => self.start_groups(&grouping.calls(writers, self.shards)).await?,
+        };
+        if groups.is_empty() {
             return Ok(None);
         }
-        while self.groups.len() < groups {
-            let shard = self.groups.len();
-            let mut group = Vec::with_capacity(usize::from(GROUP));
-            for n in 0..usize::from(GROUP) {
-                let seed = usize::from(u16::MAX) + shard * usize::from(GROUP) + n;
+        let (measured, groups) = measure(groups, time).await?;
+        self.groups.insert(key, groups);
+        Ok(Some(measured))
+    }
+
+    async fn start_groups(&self, calls: &[(usize, usize)]) -> Result<Vec<Group>> {
+        let (mut groups, mut seed) = (Vec::with_capacity(calls.len()), usize::from(u16::MAX));
+        for &(shard, size) in calls {
+            let mut group = Vec::with_capacity(size);
+            for _ in 0..size {
+                seed += 1;
                 group.push(self.start(shard, seed).await.context("starting a workflow")?);
             }
-            self.groups.push(Group(group));
+            groups.push(Group(group));
         }
-        let (mut measured, workers) = measure(self.groups.drain(..groups).collect(), time).await?;
-        self.groups.splice(0..0, workers);
-        measured.steps *= u64::from(GROUP);
-        Ok(Some(measured))
+        Ok(groups)
     }
 
     async fn start(&self, shard: usize, seed: usize) -> Result<Workflow> {
@@ -230,29 +248,29 @@ impl Workflow {
 }
 
 impl Worker for Workflow {
-    async fn step(&mut self) -> Result<()> {
+    async fn step(&mut self) -> Result<u64> {
         let (ids, update) = self.update().await?;
         self.db.executions().update_execution(&self.cx, &update).await.context("a transition")?;
         self.committed(ids);
-        Ok(())
+        Ok(1)
     }
 }
 
 impl Worker for Group {
-    async fn step(&mut self) -> Result<()> {
+    async fn step(&mut self) -> Result<u64> {
         let (mut given, mut plans) = (Vec::with_capacity(self.0.len()), Vec::with_capacity(self.0.len()));
         for workflow in &mut self.0 {
             let (ids, update) = workflow.update().await?;
             given.push(ids);
             plans.push(update.lower()?);
         }
-        let Some(first) = self.0.first() else { return Ok(()) };
+        let Some(first) = self.0.first() else { return Ok(0) };
         let apply = ApplyPlans { shard_id: first.shard_id, plans };
         let outcomes = first.db.executions().apply(&first.cx, &apply).await.context("a group")?;
         for ((workflow, ids), outcome) in self.0.iter_mut().zip(given).zip(outcomes) {
             outcome.context("a transition of a group")?;
             workflow.committed(ids);
         }
-        Ok(())
+        Ok(self.0.len() as u64)
     }
 }

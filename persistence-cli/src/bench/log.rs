@@ -72,8 +72,9 @@ pub(crate) struct Appender {
 }
 
 impl Worker for Appender {
-    async fn step(&mut self) -> Result<()> {
+    async fn step(&mut self) -> Result<u64> {
         let record = self.payloads.next(TRANSITION_BYTES);
-        self.committer.submit(record).await?.map_err(|e| anyhow!("writing the plain log: {e}"))
+        self.committer.submit(record).await?.map_err(|e| anyhow!("writing the plain log: {e}"))?;
+        Ok(1)
     }
 }

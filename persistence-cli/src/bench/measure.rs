@@ -9,14 +9,15 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Does one thing again and again, one after the other.
 pub(crate) trait Worker: Send + 'static {
-    fn step(&mut self) -> impl Future<Output = Result<()>> + Send;
+    /// How many transitions it came to.
+    fn step(&mut self) -> impl Future<Output = Result<u64>> + Send;
 }
 
 /// What workers came to in their time.
 pub(crate) struct Measured {
     pub(crate) steps: u64,
     pub(crate) time: Duration,
-    /// Microseconds a step.
+    /// Microseconds a call, whatever it came to.
     pub(crate) latencies: Histogram<u64>,
 }
 
@@ -36,28 +37,30 @@ pub(crate) async fn measure<W: Worker>(workers: Vec<W>, time: Duration) -> Resul
     let begin = Instant::now() + time / 5;
     let end = begin + time;
     let tasks: Vec<_> = workers.into_iter().map(|w| tokio::spawn(work(w, begin, end))).collect();
-    let (mut latencies, mut workers) = (histogram()?, Vec::new());
+    let (mut latencies, mut workers, mut steps) = (histogram()?, Vec::new(), 0);
     for task in tasks {
-        let (worker, own) = task.await.context("a writer panicked")??;
+        let (worker, own, done) = task.await.context("a writer panicked")??;
+        steps += done;
         latencies.add(own).context("adding histograms")?;
         workers.push(worker);
     }
-    Ok((Measured { steps: latencies.len(), time, latencies }, workers))
+    Ok((Measured { steps, time, latencies }, workers))
 }
 
-async fn work<W: Worker>(mut worker: W, begin: Instant, end: Instant) -> Result<(W, Histogram<u64>)> {
-    let mut latencies = histogram()?;
+async fn work<W: Worker>(mut worker: W, begin: Instant, end: Instant) -> Result<(W, Histogram<u64>, u64)> {
+    let (mut latencies, mut steps) = (histogram()?, 0);
     loop {
         let began = Instant::now();
-        worker.step().await?;
+        let done = worker.step().await?;
         let ended = Instant::now();
         if ended >= end {
-            return Ok((worker, latencies));
+            return Ok((worker, latencies, steps));
         }
         // Steps that end in the time, wherever they began: as many begin in it and end later.
         if ended >= begin {
             let micros = u64::try_from((ended - began).as_micros()).unwrap_or(u64::MAX);
             latencies.saturating_record(micros);
+            steps += done;
         }
     }
 }
@@ -108,11 +111,11 @@ mod tests {
     struct Sleeper(u32);
 
     impl Worker for Sleeper {
-        async fn step(&mut self) -> Result<()> {
+        async fn step(&mut self) -> Result<u64> {
             self.0 += 1;
             anyhow::ensure!(self.0 < 1000, "too many");
             tokio::time::sleep(Duration::from_millis(5)).await;
-            Ok(())
+            Ok(1)
         }
     }
 

@@ -1,7 +1,8 @@
 //! `persist bench`: how fast a database is on this machine, beside the most that it can do: an embedded one beside a plain log on
-//! its disk, a SQL database beside statements written by hand.
+//! its disk, a server beside statements written by hand.
 
 mod engine;
+mod groups;
 mod log;
 mod measure;
 mod probe;
@@ -11,6 +12,7 @@ use crate::output;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use engine::Engine;
+use groups::Grouping;
 use log::Log;
 use measure::{Measured, measure};
 use persistence::{Env, Persistence};
@@ -29,13 +31,18 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// State transitions a second and, in the same rounds, what there is to be reached: statements written by hand for this one
-    /// purpose on a SQL database, a plain log behind the same queue otherwise
+    /// purpose on SQL and Cassandra, a plain log behind the same queue otherwise
+    ///
+    /// By hand on Cassandra are the same rows as the library's: the rows of history as a plain write at LOCAL_QUORUM, and then one
+    /// conditional batch in the shard's partition. `one batch` is another application, that keeps history in the shard's
+    /// partition: a single conditional batch of the same rows.
     Transitions(Transitions),
 }
 
 #[derive(Args, Debug)]
 struct Transitions {
-    /// Where to write: fjall:./data, sqlite:./data.db, postgres://user@host/database, mysql://user@host/database, memory:
+    /// Where to write: fjall:./data, sqlite:./data.db, postgres://user@host/database, mysql://user@host/database,
+    /// cassandra://host/keyspace, memory:
     #[arg(long)]
     url: String,
     /// Numbers of concurrent writers, each with a workflow of its own
@@ -44,6 +51,12 @@ struct Transitions {
     /// Number of shards to spread workflows over
     #[arg(long, value_name = "N", default_value_t = crate::args::DEFAULT_SHARDS, value_parser = clap::value_parser!(u16).range(1..))]
     shards: u16,
+    /// Transitions in a call, in groups of this size; 0 for no groups
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "16")]
+    groups: Vec<u16>,
+    /// Transitions in a call, as many as a shard has writers and at most this many, so that writers stay where they are
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(2..))]
+    waves: Vec<u16>,
     /// Seconds of each measurement, after a warm-up of a fifth of it
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
@@ -89,6 +102,16 @@ async fn transitions(args: &Transitions, db: &Arc<dyn Persistence>) -> Result<Re
     Ok(report)
 }
 
+/// What is measured for a number of writers.
+#[derive(Clone, Copy)]
+enum Part {
+    Raw,
+    Whole,
+    Store,
+    Groups(Grouping),
+    RawGroups(Grouping),
+}
+
 async fn rounds(
     args: &Transitions,
     db: &Arc<dyn Persistence>,
@@ -97,21 +120,27 @@ async fn rounds(
 ) -> Result<()> {
     let time = Duration::from_secs_f64(args.seconds);
     let mut engine = Engine::new(db.clone(), args.shards);
+    let groups = args.groups.iter().filter(|n| **n > 0).map(|n| Grouping::Of(*n));
+    let groups = groups.chain(args.waves.iter().map(|n| Grouping::UpTo(*n)));
+    let mut parts = vec![Part::Whole, Part::Raw, Part::Store];
+    parts.extend(groups.flat_map(|g| [Part::Groups(g), Part::RawGroups(g)]));
     for round in 0..args.rounds {
         for &writers in &args.writers {
             output::complain(&format!("round {} of {}: {writers} writers", round + 1, args.rounds));
-            // Turn and turn about, so that what the machine does meanwhile hits all.
-            let (raw, store, groups) = if round % 2 == 0 {
-                let raw = rival.measure(writers, time).await?;
-                let store = engine.measure(writers, time).await?;
-                (raw, store, engine.measure_groups(writers, time).await?)
-            } else {
-                let groups = engine.measure_groups(writers, time).await?;
-                let store = engine.measure(writers, time).await?;
-                (rival.measure(writers, time).await?, store, groups)
-            };
-            report.add(Cell { writers, raw, store, groups });
+            let mut cell = Cell::new(writers);
+            for &part in &parts {
+                match part {
+                    Part::Raw => cell.raw = rival.measure(writers, time).await?,
+                    Part::Whole => cell.whole = rival.measure_whole(writers, time).await?,
+                    Part::Store => cell.store = Some(engine.measure(writers, time).await?),
+                    Part::Groups(g) => cell.add(g, engine.measure_groups(writers, g, time).await?),
+                    Part::RawGroups(g) => cell.add_raw(g, rival.measure_groups(writers, g, time).await?),
+                }
+            }
+            report.add(cell);
         }
+        // Turn and turn about, so that what the machine does meanwhile hits all.
+        parts.reverse();
     }
     Ok(())
 }
@@ -147,6 +176,25 @@ impl Rival {
                 Ok(Some(measure(appenders, time).await?.0))
             }
             Rival::Nothing => Ok(None),
+        }
+    }
+
+    async fn measure_whole(&mut self, writers: u16, time: Duration) -> Result<Option<Measured>> {
+        match self {
+            Rival::Probe(probe) => probe.measure_whole(writers, time).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn measure_groups(
+        &mut self,
+        writers: u16,
+        grouping: Grouping,
+        time: Duration,
+    ) -> Result<Option<Measured>> {
+        match self {
+            Rival::Probe(probe) => probe.measure_groups(writers, grouping, time).await,
+            _ => Ok(None),
         }
     }
 }

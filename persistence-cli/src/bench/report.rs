@@ -1,6 +1,7 @@
 //! What was measured: a table for people, JSON for programs.
 
-use super::engine::{GROUP, TRANSITION_BYTES};
+use super::engine::TRANSITION_BYTES;
+use super::groups::Grouping;
 use super::measure::Measured;
 use crate::output;
 use comfy_table::CellAlignment;
@@ -11,9 +12,58 @@ pub(crate) struct Cell {
     pub(crate) writers: u16,
     /// What the store is compared with.
     pub(crate) raw: Option<Measured>,
-    pub(crate) store: Measured,
-    /// As many workflows, in groups that are applied with one call each.
-    pub(crate) groups: Option<Measured>,
+    /// The same in one write, where `raw` has two.
+    pub(crate) whole: Option<Measured>,
+    pub(crate) store: Option<Measured>,
+    groups: Vec<Grouped>,
+}
+
+/// As many workflows, several of which share a call.
+struct Grouped {
+    grouping: Grouping,
+    store: Option<Measured>,
+    raw: Option<Measured>,
+}
+
+impl Cell {
+    pub(crate) fn new(writers: u16) -> Self {
+        Cell { writers, raw: None, whole: None, store: None, groups: Vec::new() }
+    }
+
+    fn grouped(&mut self, grouping: Grouping) -> &mut Grouped {
+        let at = self.groups.iter().position(|g| g.grouping == grouping).unwrap_or_else(|| {
+            self.groups.push(Grouped { grouping, store: None, raw: None });
+            self.groups.len() - 1
+        });
+        &mut self.groups[at]
+    }
+
+    /// What the store came to in groups.
+    pub(crate) fn add(&mut self, grouping: Grouping, measured: Option<Measured>) {
+        self.grouped(grouping).store = measured;
+    }
+
+    /// What it is compared with came to in groups.
+    pub(crate) fn add_raw(&mut self, grouping: Grouping, measured: Option<Measured>) {
+        self.grouped(grouping).raw = measured;
+    }
+
+    fn of(&self, grouping: Grouping) -> Option<&Grouped> {
+        self.groups.iter().find(|g| g.grouping == grouping)
+    }
+
+    fn single(&self) -> Option<f64> {
+        rate(&self.store)
+    }
+
+    /// The store compared with this.
+    fn ratio(&self, with: &Option<Measured>) -> Option<f64> {
+        Some(self.single()? / rate(with)?)
+    }
+}
+
+fn rate(measured: &Option<Measured>) -> Option<f64> {
+    measured.as_ref().map(Measured::rate)
 }
 
 pub(crate) struct Report {
@@ -64,41 +114,58 @@ impl Report {
         Some((low + high) / 2.0)
     }
 
-    pub(crate) fn table(&self) -> String {
-        let to_rival = format!("transitions : {}", self.rival);
-        let rival = format!("{}/s", self.rival);
-        let groups = format!("in groups of {GROUP}/s");
-        let heads = [
-            "writers",
-            &to_rival,
-            "transitions/s",
-            "p50",
-            "p99",
-            &rival,
-            "p50",
-            "p99",
-            "groups : single",
-            &groups,
+    /// All ways of grouping, in the order in which they were asked for.
+    fn groupings(&self) -> Vec<Grouping> {
+        let mut all = Vec::new();
+        for g in self.cells.iter().flat_map(|c| &c.groups) {
+            if !all.contains(&g.grouping) {
+                all.push(g.grouping);
+            }
+        }
+        // Rounds go there and back.
+        all.sort();
+        all
+    }
+
+    /// A head for each column, and what is in it.
+    fn columns(&self) -> Vec<(String, Column)> {
+        let rival = self.rival;
+        let mut columns: Vec<(String, Column)> = vec![
+            (format!("transitions : {rival}"), Column::share(|c| c.ratio(&c.raw))),
+            ("transitions/s".to_owned(), Column::rate(Cell::single)),
+            ("p50".to_owned(), Column::time(|c| quantile(c.store.as_ref()?, 0.5).into())),
+            ("p99".to_owned(), Column::time(|c| quantile(c.store.as_ref()?, 0.99).into())),
+            (format!("{rival}/s"), Column::rate(|c| rate(&c.raw))),
+            ("p50".to_owned(), Column::time(|c| quantile(c.raw.as_ref()?, 0.5).into())),
+            ("p99".to_owned(), Column::time(|c| quantile(c.raw.as_ref()?, 0.99).into())),
         ];
+        if self.cells.iter().any(|c| c.whole.is_some()) {
+            columns.push(("transitions : one batch".to_owned(), Column::share(|c| c.ratio(&c.whole))));
+            columns.push(("one batch/s".to_owned(), Column::rate(|c| rate(&c.whole))));
+        }
+        for g in self.groupings() {
+            let gain = Column::share(move |c| Some(rate(&c.of(g)?.store)? / c.single()?));
+            columns.push((format!("{g} : single"), gain));
+            columns.push((format!("in {g}/s"), Column::rate(move |c| rate(&c.of(g)?.store))));
+            if self.cells.iter().any(|c| c.of(g).is_some_and(|of| of.raw.is_some())) {
+                let ratio = Column::share(move |c| Some(rate(&c.of(g)?.store)? / rate(&c.of(g)?.raw)?));
+                columns.push((format!("{g} : {rival}"), ratio));
+            }
+        }
+        columns
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let columns = self.columns();
+        let heads: Vec<&str> =
+            ["writers"].into_iter().chain(columns.iter().map(|(head, _)| &**head)).collect();
         let mut table = output::table(&heads);
         for writers in self.writers() {
-            let median = |of: fn(&Cell) -> Option<f64>| self.median(writers, of);
-            let rate = |m: Option<f64>| m.map_or("–".to_owned(), thousands);
-            let share = |m: Option<f64>| m.map_or("–".to_owned(), |r| format!("{r:.2}"));
-            let time =
-                |m: Option<f64>| m.map_or("–".to_owned(), |micros| format!("{:.2} ms", micros / 1000.0));
-            table.add_row([
-                writers.to_string(),
-                share(median(ratio)),
-                rate(median(|c| Some(c.store.rate()))),
-                time(median(|c| Some(quantile(&c.store, 0.5)))),
-                time(median(|c| Some(quantile(&c.store, 0.99)))),
-                rate(median(|c| c.raw.as_ref().map(Measured::rate))),
-                time(median(|c| c.raw.as_ref().map(|raw| quantile(raw, 0.5)))),
-                time(median(|c| c.raw.as_ref().map(|raw| quantile(raw, 0.99)))),
-                share(median(gain)),
-                rate(median(|c| c.groups.as_ref().map(Measured::rate))),
-            ]);
+            let cells = columns.iter().map(|(_, column)| match self.median(writers, &column.of) {
+                Some(value) => (column.show)(value),
+                None => "–".to_owned(),
+            });
+            table.add_row([writers.to_string()].into_iter().chain(cells));
         }
         for column in table.column_iter_mut() {
             column.set_cell_alignment(CellAlignment::Right);
@@ -120,13 +187,21 @@ impl Report {
             })
         };
         let cells = self.cells.iter().map(|c| {
+            let groups = c.groups.iter().map(|g| {
+                json!({
+                    "what": g.grouping.to_string(),
+                    "gain": rate(&g.store).zip(c.single()).map(|(groups, single)| groups / single),
+                    "transitions": g.store.as_ref().map(side),
+                    "rival": g.raw.as_ref().map(side),
+                })
+            });
             json!({
                 "writers": c.writers,
-                "ratio": ratio(c),
-                "transitions": side(&c.store),
+                "ratio": c.ratio(&c.raw),
+                "transitions": c.store.as_ref().map(side),
                 "rival": c.raw.as_ref().map(side),
-                "gain_of_groups": gain(c),
-                "groups": c.groups.as_ref().map(side),
+                "rival_in_one_write": c.whole.as_ref().map(side),
+                "groups": groups.collect::<Vec<_>>(),
             })
         });
         json!({
@@ -134,7 +209,6 @@ impl Report {
             "rival": self.rival,
             "shards": self.shards,
             "bytes": TRANSITION_BYTES,
-            "group": GROUP,
             "seconds": self.seconds,
             "load": self.load,
             "measurements": cells.collect::<Vec<_>>(),
@@ -142,18 +216,33 @@ impl Report {
     }
 }
 
+/// What is looked at of a cell; none where it was not measured.
+type Figure = dyn Fn(&Cell) -> Option<f64>;
+
+/// A column of the table: what of a cell, and how it is shown.
+struct Column {
+    of: Box<Figure>,
+    show: fn(f64) -> String,
+}
+
+impl Column {
+    fn share(of: impl Fn(&Cell) -> Option<f64> + 'static) -> Self {
+        Column { of: Box::new(of), show: |r| format!("{r:.2}") }
+    }
+
+    fn rate(of: impl Fn(&Cell) -> Option<f64> + 'static) -> Self {
+        Column { of: Box::new(of), show: thousands }
+    }
+
+    fn time(of: impl Fn(&Cell) -> Option<f64> + 'static) -> Self {
+        Column { of: Box::new(of), show: |micros| format!("{:.2} ms", micros / 1000.0) }
+    }
+}
+
 /// The load average of the last minute, where the system tells it.
 fn load() -> Option<String> {
     let text = std::fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next().map(str::to_owned)
-}
-
-fn ratio(cell: &Cell) -> Option<f64> {
-    cell.raw.as_ref().map(|raw| cell.store.rate() / raw.rate())
-}
-
-fn gain(cell: &Cell) -> Option<f64> {
-    cell.groups.as_ref().map(|groups| groups.rate() / cell.store.rate())
 }
 
 fn quantile(m: &Measured, q: f64) -> f64 {
@@ -185,8 +274,10 @@ mod tests {
             latencies.record(250).unwrap();
             Measured { steps, time: Duration::from_secs(1), latencies }
         };
-        let groups = (writers > 1).then(|| measured(2 * store));
-        Cell { writers, raw: raw.map(measured), store: measured(store), groups }
+        let mut cell = Cell::new(writers);
+        (cell.raw, cell.store) = (raw.map(measured), Some(measured(store)));
+        cell.add(Grouping::Of(16), (writers > 1).then(|| measured(2 * store)));
+        cell
     }
 
     #[test]

@@ -19,7 +19,7 @@ fn sql_is_measured_beside_statements_by_hand() {
         for cell in cells {
             // How many steps end in so little time is not ours to say.
             assert!(cell["rival"]["steps"].is_u64() && cell["transitions"]["steps"].is_u64(), "{cell}");
-            let in_groups = cell["groups"]["steps"].as_u64();
+            let in_groups = cell["groups"][0]["transitions"]["steps"].as_u64();
             assert_eq!(in_groups.map(|steps| steps % 16), (cell["writers"] == 16).then_some(0), "{cell}");
         }
     }

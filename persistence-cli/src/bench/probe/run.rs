@@ -61,6 +61,7 @@ pub(super) fn ddl(
 }
 
 /// A running workflow.
+#[derive(Clone)]
 pub(crate) struct Run {
     pub(super) shard_id: i64,
     pub(super) namespace_id: Uuid,
@@ -103,10 +104,11 @@ fn micros(time: SystemTime) -> i64 {
 }
 
 impl Run {
-    pub(super) fn new(index: usize, shards: u16) -> Result<Self> {
+    /// A run on this shard, counted from 0; no two of a shard have the same index.
+    pub(super) fn new(shard: usize, index: usize) -> Result<Self> {
         let run_id = Uuid::now_v7();
         Ok(Run {
-            shard_id: i64::try_from(index % usize::from(shards))? + 1,
+            shard_id: i64::try_from(shard)? + 1,
             namespace_id: Uuid::from_u128(1),
             workflow_id: format!("bench-{run_id}"),
             run_id,
