@@ -2,6 +2,7 @@
 
 mod bench;
 mod budgets;
+mod cluster;
 mod command;
 mod conformance;
 mod docs;
@@ -43,6 +44,9 @@ enum Verb {
     /// Measure
     #[command(subcommand)]
     Bench(bench::Verb),
+    /// Servers in containers that stay until they are told to go
+    #[command(subcommand)]
+    Cluster(cluster::Verb),
 }
 
 fn main() -> ExitCode {
@@ -69,5 +73,6 @@ fn run(verb: Verb) -> Result<bool> {
         Verb::Licences => licences::run(&ws).map(|()| true),
         Verb::Docs(args) => docs::run(&ws, &args).map(|()| true),
         Verb::Bench(verb) => bench::run(&ws, &verb).map(|()| true),
+        Verb::Cluster(verb) => cluster::run(&ws, &verb).map(|()| true),
     }
 }
