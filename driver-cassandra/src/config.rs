@@ -99,6 +99,7 @@ pub(crate) struct Settings {
     pub(crate) credentials: Hook,
     pub(crate) tls: Option<Tls>,
     pub(crate) translate: Translation,
+    pub(crate) connections: u32,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) max_write_size: u64,
@@ -161,6 +162,7 @@ impl Builder {
             credentials: Hook::default(),
             tls: take_tls(&mut options)?,
             translate: take_addresses(&mut options)?,
+            connections: options.integer("connections", 1..=64)?.and_then(|n| n.try_into().ok()).unwrap_or(1),
             connect_timeout: options.duration("connect_timeout")?.unwrap_or(Duration::from_secs(5)),
             request_timeout: options.duration("request_timeout")?.unwrap_or(Duration::from_secs(12)),
             max_write_size: options.bytes("max_write_size")?.unwrap_or(14 << 20),
@@ -229,6 +231,12 @@ impl Builder {
         translate: impl Fn(SocketAddr) -> SocketAddr + Send + Sync + 'static,
     ) -> Self {
         self.settings.translate.0 = Some(Arc::new(translate));
+        self
+    }
+
+    /// With so many connections to each node; at least one.
+    pub fn with_connections(mut self, connections: u32) -> Self {
+        self.settings.connections = connections;
         self
     }
 

@@ -10,6 +10,7 @@
 //! | `ca` | the CAs that are trusted, a PEM file | none |
 //! | `cert`, `key` | the client's certificate and key, PEM files | none |
 //! | `addresses` | where nodes are for this client, `IP:PORT/IP:PORT,…`: first what the node tells | as told |
+//! | `connections` | how many there are to each node; each carries thousands of calls at once | 1 |
 //! | `connect_timeout` | how long a new connection may take | `5s` |
 //! | `request_timeout` | how long an answer may take when the caller set no deadline | `12s` |
 //! | `max_write_size` | the largest write | `14MiB` |

@@ -12,6 +12,7 @@ use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use scylla::authentication::{
     AuthError, AuthenticatorProvider, AuthenticatorSession, PlainTextAuthenticator,
 };
+use scylla::client::PoolSize;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -21,7 +22,13 @@ use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A node that stands still is found out in ten seconds, and its calls go elsewhere.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects.
 pub(crate) async fn connect(settings: &Settings) -> Result<Session> {
@@ -42,10 +49,14 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Session> {
         .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
         .speculative_execution_policy(None)
         .build();
+    let connections = NonZeroUsize::new(usize::try_from(settings.connections).unwrap_or(1));
     let mut builder = SessionBuilder::new()
         .known_nodes(&settings.contact_points)
         .default_execution_profile_handle(profile.into_handle())
+        .pool_size(PoolSize::PerHost(connections.unwrap_or(NonZeroUsize::MIN)))
         .connection_timeout(settings.connect_timeout)
+        .keepalive_interval(KEEPALIVE)
+        .keepalive_timeout(KEEPALIVE_TIMEOUT)
         .keyspaces_to_fetch([&settings.keyspace])
         .fetch_schema_metadata(false)
         .tls_context(settings.tls.as_ref().map(client_config).transpose()?);
