@@ -2,7 +2,7 @@
 
 use crate::case::{Case, CaseResult, Isolation};
 use crate::faults::{Faults, Injected};
-use crate::fixture::{Names, Setting};
+use crate::fixture::{CASE_LIMIT, Names, Setting};
 use crate::report::Waiver;
 use crate::space::Space;
 use crate::{Fixture, guard};
@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use persistence_core::layer::{Call, Effect, Layer, Layered, Op};
 use persistence_core::{Capability, Context, DriverInfo, Outcome, Persistence, Result};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A driver under the suite. [`NoSqlHarness`](crate::NoSqlHarness) is the ready-made one; another bucket brings its own.
 #[async_trait]
@@ -29,6 +30,11 @@ pub trait Harness: Send + Sync + 'static {
 
     /// The random faults that were injected so far.
     fn injected(&self) -> Injected;
+
+    /// How long a case may take. Nothing depends on it; it only keeps a run from hanging.
+    fn case_limit(&self) -> Duration {
+        CASE_LIMIT
+    }
 
     /// What a whole run showed to be wrong, besides its cases.
     fn problems(&self) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Runs cases, within their time, and gathers what became of them.
 
-use crate::fixture::{CASE_LIMIT, Names};
+use crate::fixture::Names;
 use crate::harness::{Harness, Planned, Scene, Suite};
 use crate::report::{CapabilityLine, CaseReport, DriverReport, Status};
 use persistence_core::{Capability, DriverInfo};
@@ -112,12 +112,13 @@ impl Runner {
         let (names, space) = (scene.names.clone(), scene.space.clone());
         // In a task of its own, so that a case that blocks its thread still runs out of time.
         let mut task = tokio::spawn((case.run)(scene));
-        let result = match tokio::time::timeout(CASE_LIMIT, &mut task).await {
+        let limit = self.harness.case_limit();
+        let result = match tokio::time::timeout(limit, &mut task).await {
             Ok(Ok(result)) => result,
             Ok(Err(e)) => Err(format!("the suite itself panicked: {e}")),
             Err(_) => {
                 task.abort();
-                Err(format!("no end after {} s", CASE_LIMIT.as_secs()))
+                Err(format!("no end after {} s", limit.as_secs()))
             }
         };
         result.map_err(|message| {

@@ -66,6 +66,9 @@ use std::time::Duration;
 /// The deadline of calls where nothing else is said: longer than a restart takes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a case may take: servers start several times in it, perhaps on a busy machine.
+const CASE_LIMIT: Duration = Duration::from_secs(900);
+
 /// How long to wait for what should happen soon. Nothing depends on how soon; it only keeps a run from hanging.
 const STUCK: Duration = Duration::from_secs(60);
 
@@ -144,6 +147,10 @@ impl Harness for Outage {
             suites.push(Suite::new("nodes", nodes::cases(), NodesSetUp { driver, nodes, open, turn }));
         }
         suites
+    }
+
+    fn case_limit(&self) -> Duration {
+        CASE_LIMIT
     }
 
     fn waivers(&self) -> &[Waiver] {

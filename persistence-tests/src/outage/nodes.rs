@@ -1,8 +1,8 @@
 //! Faults of a cluster's nodes: what a case gets, and the cases.
 
+use super::PATIENCE;
 use super::host::Host;
 use super::load::{Load, Open};
-use super::{PATIENCE, STUCK};
 use crate::CaseResult;
 use crate::fixture::Setting;
 use crate::harness::{Scene, SetUp};
@@ -49,6 +49,9 @@ async fn addresses(nodes: &[Arc<dyn Host>]) -> Result<String> {
     Ok(all.join(","))
 }
 
+/// How long a node may take to listen again, several on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
 /// Waits until a node listens.
 async fn listens(node: &dyn Host) -> Result<()> {
     let address = node.address().await?;
@@ -57,7 +60,7 @@ async fn listens(node: &dyn Host) -> Result<()> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(STUCK, listening).await.map_err(|_| Error::timeout("the start of a node"))
+    tokio::time::timeout(START_LIMIT, listening).await.map_err(|_| Error::timeout("the start of a node"))
 }
 
 impl NodesFixture {

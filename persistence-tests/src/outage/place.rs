@@ -25,6 +25,9 @@ pub(super) const LANES: i32 = 8;
 /// The first number of an attempt; those below made the runs.
 pub(super) const FIRST_ATTEMPT: i64 = LANES as i64;
 
+/// Above the number of every attempt of a writer.
+pub(super) const LAST_ATTEMPT: i64 = 1 << 36;
+
 /// The runs of sixteen shards, of which no other case of this process has one.
 pub(super) fn places() -> Vec<Place> {
     static NEXT: AtomicI32 = AtomicI32::new(1);

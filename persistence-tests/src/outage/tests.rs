@@ -1,6 +1,6 @@
 //! Whether the verdict notices what it is there for.
 
-use super::load::{create, numbers, wrong};
+use super::load::{create, numbers, settle, wrong};
 use super::log::{Claim, Listener, Log, Word};
 use super::place::{FIRST_ATTEMPT, Place, places};
 use super::queue::Queue;
@@ -214,6 +214,8 @@ async fn crew_on(
     stop.cancel();
     while writers.join_next().await.is_some() {}
     assert!(log.count(Claim::Applied) > 0, "{}", log.summary());
+    // What a broken driver left may be too broken for this.
+    let _ = settle(&*direct, &places, &log).await;
     wrong(&*direct, &places, &log, 0).await.unwrap_or_else(|e| vec![e.to_string()])
 }
 
