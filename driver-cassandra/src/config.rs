@@ -258,6 +258,11 @@ impl Builder {
         self
     }
 
+    #[cfg(test)]
+    pub(crate) fn into_settings(self) -> Settings {
+        self.settings
+    }
+
     /// Connects.
     pub async fn open(self) -> Result<Cassandra> {
         Cassandra::open_with(self.settings).await
@@ -298,4 +303,69 @@ fn take_addresses(options: &mut UrlOptions) -> Result<Translation> {
     let map: Option<HashMap<SocketAddr, SocketAddr>> = text.split(',').map(pair).collect();
     let map = map.ok_or_else(|| Error::invalid("url", "addresses must be IP:PORT/IP:PORT,…"))?;
     Ok(Translation(Some(Arc::new(move |node| map.get(&node).copied().unwrap_or(node)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(url: &str) -> Result<Settings> {
+        Builder::new(url).map(|b| b.settings)
+    }
+
+    #[test]
+    fn a_url_is_read_in_full() {
+        let s = settings(
+            "cassandra://m%40e:se%2Fcret@a,b:9043/Flows_1?contact_points=c:1,d&datacenter=dc1&replication=dc1:3,dc2:2\
+             &consistency=quorum&tls=verify-ca&ca=ca.pem&cert=c.pem&key=k.pem&addresses=10.0.0.1:9042/127.0.0.1:7\
+             &connect_timeout=1s&request_timeout=2s&max_write_size=1MiB&migrate=never",
+        )
+        .unwrap();
+        assert_eq!(s.contact_points, ["a:9043", "b:9043", "c:1", "d:9042"]);
+        assert_eq!((&*s.keyspace, s.datacenter.as_deref()), ("Flows_1", Some("dc1")));
+        assert_eq!(s.login, Login { user: Some("m@e".into()), password: Some(Secret("se/cret".into())) });
+        let copies = vec![("dc1".to_owned(), 3), ("dc2".to_owned(), 2)];
+        assert_eq!(s.replication, Some(Replication::Datacenters(copies)));
+        assert_eq!((s.consistency, s.max_write_size), (Agreement::Global, 1 << 20));
+        let client = Some(("c.pem".into(), "k.pem".into()));
+        assert_eq!(s.tls, Some(Tls { ca: "ca.pem".into(), verify_host: false, client }));
+        let at = |address: &str| (s.translate.0.as_ref().unwrap())(address.parse().unwrap()).to_string();
+        assert_eq!(
+            (at("10.0.0.1:9042"), at("10.0.0.2:9042")),
+            ("127.0.0.1:7".into(), "10.0.0.2:9042".into())
+        );
+        assert_eq!((s.connect_timeout.as_secs(), s.request_timeout.as_secs()), (1, 2));
+        assert_eq!(s.migrate, Migrate::Never);
+        let s = settings("cassandra://[::1]/k?ca=ca.pem&replication=SimpleStrategy:1").unwrap();
+        assert_eq!(s.contact_points, ["[::1]:9042"]);
+        assert_eq!((s.tls.unwrap().verify_host, s.replication), (true, Some(Replication::Simple(1))));
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_and_no_password_is_shown() {
+        for bad in [
+            "cassandra://me:secret@host",
+            "cassandra://me:secret@host/",
+            "cassandra://me:secret@host/k#x",
+            "cassandra://me:secret@host/secret%22x",
+            "cassandra://me:secret@host/k?password=secret",
+            "cassandra://me:secret@host/k?replication=secret",
+            "cassandra://me:secret@host/k?replication=dc1:0",
+            "cassandra://me:secret@host/k?replication=dc1':3",
+            "cassandra://me:secret@host/k?replication=SimpleStrategy:1,dc1:3",
+            "cassandra://me:secret@host/k?tls=verify-full",
+            "cassandra://me:secret@host/k?tls=off&ca=secret",
+            "cassandra://me:secret@host/k?cert=secret&key=secret",
+            "cassandra://me:secret@host/k?ca=x&cert=secret",
+            "cassandra://me:secret@host/k?addresses=secret",
+            "cassandra://me:secret@host/k?consistency=one",
+            "cassandra://me:secret@host/k?migrate=secret",
+        ] {
+            let e = settings(bad).unwrap_err();
+            assert!(!format!("{e} {e:?}").contains("secret"), "{bad}: {e:?}");
+        }
+        let builder = Builder::new("cassandra://me:secret@host/k").unwrap();
+        assert!(!format!("{builder:?}").contains("secret"), "{builder:?}");
+        assert!(builder.with_keyspace("a b").is_err());
+    }
 }

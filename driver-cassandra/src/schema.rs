@@ -1,10 +1,10 @@
 //! The keyspace and its tables.
 
 use crate::config::{Replication, Settings};
-use crate::error::{Doing, classify};
+use crate::error::{Doing, classify, is_of_schema};
 use crate::store::{rows, unreadable};
 use persistence_nosql::core::schema::{Migrate, SchemaFit, SchemaOp, SchemaStatus};
-use persistence_nosql::core::{Error, Result};
+use persistence_nosql::core::{Error, ErrorKind, Result};
 use persistence_nosql::row::Table;
 use scylla::client::session::Session;
 use scylla::response::query_result::QueryRowsResult;
@@ -18,6 +18,10 @@ const CURRENT: u32 = 1;
 
 /// How long a change of the schema may take: all nodes take part.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often setting up is tried: each step of it can be repeated.
+const TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 const HOUR: u32 = 3600;
 const DAY: u32 = 24 * HOUR;
@@ -51,7 +55,15 @@ pub(crate) async fn run(session: &Session, settings: &Settings, op: SchemaOp) ->
     let mut status = SchemaStatus::new(version(session, keyspace).await?, CURRENT);
     match (op, status.fit()) {
         (SchemaOp::Setup, SchemaFit::Missing) => {
-            set_up(session, settings).await?;
+            let (mut tries, mut pause) = (1, FIRST_PAUSE);
+            while let Err(e) = set_up(session, settings).await {
+                // Whoever sets up at once gets into the way, and a node may show a change before it works with it.
+                if tries == TRIES || !(e.kind() == ErrorKind::Timeout || is_of_schema(&e)) {
+                    return Err(e);
+                }
+                tokio::time::sleep(pause).await;
+                (tries, pause) = (tries + 1, pause * 2);
+            }
             status.found = version(session, keyspace).await?;
         }
         (SchemaOp::Setup | SchemaOp::Upgrade, _) => status.check()?,
@@ -84,6 +96,7 @@ async fn set_up(session: &Session, settings: &Settings) -> Result<()> {
         change(session, format!("CREATE KEYSPACE IF NOT EXISTS \"{keyspace}\" {}", with(replication)))
             .await?;
     }
+    agree(session).await?;
     for table in Table::ALL {
         let (name, (scaling, gc_grace)) = (table.name(), options(*table));
         let id = id(keyspace, name);
@@ -99,9 +112,9 @@ async fn set_up(session: &Session, settings: &Settings) -> Result<()> {
     let columns = "(name text PRIMARY KEY, version int)";
     let ddl = format!("CREATE TABLE IF NOT EXISTS \"{keyspace}\".{name} {columns} WITH ID = {id}");
     change(session, ddl).await?;
-    let record = "(name, version) VALUES ('persistence', ?) IF NOT EXISTS";
-    let record = format!("INSERT INTO \"{keyspace}\".schema_version {record}");
-    query(session, &*record, (i32::try_from(CURRENT).unwrap_or(i32::MAX),)).await.map(drop)
+    let insert = "(name, version) VALUES ('persistence', ?) IF NOT EXISTS";
+    let insert = format!("INSERT INTO \"{keyspace}\".schema_version {insert}");
+    query(session, &*insert, (i32::try_from(CURRENT).unwrap_or(i32::MAX),)).await.map(drop)
 }
 
 fn id(keyspace: &str, table: &str) -> Uuid {
@@ -133,5 +146,13 @@ async fn change(session: &Session, ddl: String) -> Result<()> {
     let mut statement = Statement::new(ddl);
     statement.set_request_timeout(Some(CHANGE_TIMEOUT));
     let done = session.query_unpaged(statement, ()).await;
-    done.map(drop).map_err(|e| classify(Doing::Write("schema"), e))
+    done.map_err(|e| classify(Doing::Write("schema"), e))?;
+    agree(session).await
+}
+
+/// Waits until all nodes have the same schema: also where somebody else has just changed it, of which other nodes than the one
+/// that was asked may not know yet.
+async fn agree(session: &Session) -> Result<()> {
+    let agreed = session.await_schema_agreement().await;
+    agreed.map(drop).map_err(|e| classify(Doing::Write("schema"), e.into()))
 }

@@ -178,3 +178,46 @@ impl ServerCertVerifier for AnyHost {
         self.0.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Builder;
+    use persistence_nosql::core::connect::Secret;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    #[tokio::test]
+    async fn each_connection_asks_who_logs_in() {
+        let asked = AtomicU32::new(0);
+        let hook = move || {
+            let n = asked.fetch_add(1, Relaxed);
+            async move { Ok(Login { user: Some("me".into()), password: Some(Secret(format!("token {n}"))) }) }
+        };
+        let builder = Builder::new("cassandra://x:y@host/k").unwrap().with_credentials(hook);
+        let authenticator = Authenticator(builder.into_settings());
+        for expected in ["\0me\0token 0", "\0me\0token 1"] {
+            let (said, _) = authenticator.start_authentication_session("Password").await.unwrap();
+            assert_eq!(said.unwrap(), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn certificates_are_read_when_it_connects() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let made = rcgen::generate_simple_self_signed(["node".to_owned()]).unwrap();
+        let (ca, key) = (file("ca", &made.cert.pem()), file("key", &made.signing_key.serialize_pem()));
+        for verify_host in [true, false] {
+            let client = Some((ca.clone(), key.clone()));
+            assert!(client_config(&Tls { ca: ca.clone(), verify_host, client }).is_ok());
+        }
+        for bad in [file("empty", ""), dir.path().join("missing")] {
+            let e = client_config(&Tls { ca: bad, verify_host: true, client: None }).unwrap_err();
+            assert!(e.to_string().contains("invalid tls: ca"), "{e}");
+        }
+    }
+}

@@ -193,3 +193,70 @@ fn decode(part: &Part, answer: QueryResult) -> Result<WriteOutcome> {
     }
     Ok(WriteOutcome::Refused(part.checks.iter().map(|c| rows.get(&*c.key).cloned()).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use persistence_nosql::row::{KeyRange, Table};
+
+    fn put(key: &'static str, until: Option<Timestamp>) -> Op {
+        Op::Put { key: key.into(), row: Row::default(), collectable_after: until }
+    }
+
+    fn check(key: &'static str, condition: Condition) -> Check {
+        Check { key: key.into(), condition }
+    }
+
+    fn forms(checks: Vec<Check>, ops: Vec<Op>, in_order: bool) -> Vec<Form> {
+        let part = Part { table: Table::Shard, partition: "p".into(), checks, ops };
+        let Statements { forms, args } = Statements::of(&part, in_order);
+        for (form, args) in forms.iter().zip(&args) {
+            assert_eq!(form.cql("t").matches('?').count(), args.len(), "{form:?}");
+        }
+        forms
+    }
+
+    #[test]
+    fn a_row_that_is_asked_and_changed_is_one_statement() {
+        let guard = Condition::Guard("g".into());
+        let checks = vec![check("a", Condition::Absent), check("b", guard), check("c", Condition::Present)];
+        let range = Op::DeleteRange { range: KeyRange::new("x", "y") };
+        let ops = vec![put("b", None), range, Op::Delete { key: "c".into() }, put("d", Some(Timestamp(1)))];
+        let expected = [
+            Form::Change(Effect::Put, Test::Guard),
+            Form::DeleteRange { ends: true },
+            Form::Change(Effect::Delete, Test::Present),
+            Form::Change(Effect::PutFor, Test::None),
+            Form::Change(Effect::Nothing, Test::Absent),
+        ];
+        assert_eq!(forms(checks, ops, true), expected);
+    }
+
+    #[test]
+    fn what_asks_nothing_is_conditional_all_the_same_unless_it_needs_no_order() {
+        let two = || vec![put("a", None), put("b", None)];
+        let (plain, anything) =
+            (Form::Change(Effect::Put, Test::None), Form::Change(Effect::Put, Test::Anything));
+        assert_eq!(forms(Vec::new(), two(), true), [anything, plain]);
+        assert_eq!(forms(Vec::new(), two(), false), [plain, plain]);
+        let range = vec![Op::DeleteRange { range: KeyRange::all() }];
+        let reserved = Form::Change(Effect::Nothing, Test::Anything);
+        assert_eq!(forms(Vec::new(), range, true), [Form::DeleteRange { ends: false }, reserved]);
+    }
+
+    #[test]
+    fn time_to_live_is_never_shorter_and_not_for_ever() {
+        let now = Timestamp::from(SystemTime::now());
+        let ttl = |after: Duration| time_to_live(now.after(after)).map(i64::from);
+        let grace = i64::try_from(GRACE.as_secs()).unwrap();
+        assert!(ttl(Duration::from_secs(100)).is_some_and(|t| (grace + 90..=grace + 100).contains(&t)));
+        assert_eq!(time_to_live(Timestamp(1)).map(i64::from), Some(grace));
+        assert_eq!((ttl(LONGEST), time_to_live(Timestamp::MAX)), (None, None));
+    }
+
+    #[test]
+    fn timestamps_grow() {
+        let stamps: Vec<i64> = (0..10_000).map(|_| next_timestamp()).collect();
+        assert!(stamps.windows(2).all(|w| w[0] < w[1]));
+    }
+}

@@ -8,7 +8,8 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 static SERVER: Server = Server::new("cassandra", "cassandra:5.0", 9042, "Startup complete")
     .ready_on_stdout()
-    .env(&[("CASSANDRA_BROADCAST_RPC_ADDRESS", "127.0.0.1")])
+    // Every case with a keyspace of its own leaves five tables behind.
+    .env(&[("CASSANDRA_BROADCAST_RPC_ADDRESS", "127.0.0.1"), ("MAX_HEAP_SIZE", "2G")])
     .data_in_memory("/var/lib/cassandra");
 
 async fn open(space: Space) -> Result<Arc<dyn RowStore>> {

@@ -1,14 +1,14 @@
 //! What a crash between history append and state write leaves.
 
-use crate::build::execution::Flow;
+use crate::build::execution::{Flow, move_shard};
 use crate::build::expect::{invalid, missing};
 use crate::build::history::*;
 use crate::build::record::{mutation, snapshot};
 use crate::generic::history::{UNKNOWN, everything, fill};
 use crate::generic::unknown::unanswered;
-use crate::{FaultRule, Fixture};
+use crate::{Fault, FaultRule, Fixture};
 use persistence_core::store::*;
-use persistence_core::{ErrorKind, PageToken, Result};
+use persistence_core::{Capability, ErrorKind, Outcome, PageRequest, PageToken, Result};
 use std::time::Duration;
 
 const SAFE: Duration = Duration::from_secs(3600);
@@ -197,6 +197,47 @@ crate::cases! {
         assert_eq!(m.scavenge(&t.cx(), &step(5, Some(own))).await?.trees, 2);
     }
 
+    /// A process that ends between history and state leaves nothing that a reader or the next owner meets, of a run that goes on
+    /// and of one that was to begin; once it is old, a scavenge removes what lies beyond the tail.
+    #[covers("P11", "maintenance.scavenge", "execution.create_execution", "execution.update_execution")]
+    #[isolation(Own)]
+    #[kind(Calm)]
+    async fn a_crash_between_history_and_state_is_in_nobodys_way(t) {
+        let (flow, run, tree) = begun(t).await?;
+        let unborn = snapshot(t.run(), ExecutionState::Running);
+        let sibling = flow.sibling(t);
+        let bare = Tree::of(t, flow.shard_id, sibling.run_key(unborn.run_id));
+        let history = vec![node(&bare.root, &bare.owner, (1, 3, 10, 0))];
+        let create = CreateExecution { history, ..sibling.brand_new(&unborn) };
+        let crash = || t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).table("shard"));
+        crash();
+        assert_eq!(flow.send(&update(&flow, &run, &tree, 2, (6, 1, 20, 11))).await.unwrap_err().outcome(), Outcome::NotApplied);
+        crash();
+        assert_eq!(sibling.send(&create).await.unwrap_err().outcome(), Outcome::NotApplied);
+        t.faults.clear();
+        let state = flow.load(run.run_id).await?;
+        let read = tree.read(&tree.root, 1, 6, PageRequest::first(10));
+        assert_eq!((state.record_version, t.p.history().read_history_branch(&t.cx(), &read).await?.items), (2, batches(LIVE)));
+        assert_eq!(sibling.load(unborn.run_id).await.unwrap_err().kind(), ErrorKind::NotFound);
+        // Another owner does something else in the same place, and ends likewise.
+        flow.send(&move_shard(flow.shard_id, flow.range_id, flow.range_id + 1)).await?;
+        let heir = flow.fenced(flow.range_id + 1);
+        let live = batches(&[LIVE[0], LIVE[1], (6, 2, 30, 11)]);
+        heir.send(&update(&heir, &run, &tree, 2, (6, 2, 30, 11))).await?;
+        assert_eq!(everything(t, &tree, &tree.root).await?, live);
+        crash();
+        assert!(heir.send(&update(&heir, &run, &tree, 3, (8, 1, 40, 30))).await.is_err());
+        t.faults.clear();
+        t.clock.advance(SAFE + MS);
+        let left = u64::from(!t.capabilities().has(Capability::AtomicHistory));
+        let done = scavenge(t, 10).await?;
+        assert_eq!((done.nodes_deleted, done.branches_deleted), (left, left));
+        assert_eq!(everything(t, &tree, &tree.root).await?, live);
+        missing(everything(t, &bare, &bare.root).await);
+        let after = heir.touch(run.run_id, 3);
+        heir.send(&after).await?;
+    }
+
     /// A scavenge beside writers removes nothing that they commit.
     #[covers("P11", "maintenance.scavenge", "execution.update_execution")]
     #[isolation(Own)]
@@ -250,7 +291,6 @@ crate::cases! {
     #[kind(Calm)]
     async fn without_an_answer_maintenance_says_maybe(t) {
         use crate::build::task;
-        use crate::Fault;
         use persistence_core::Clock;
         let orphan = Tree::new(t);
         fill(t, &orphan, &orphan.root, LIVE).await?;
