@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let size: u8 = args.next().map_or(Ok(3), |n| n.parse())?;
     let env = args.map(|v| v.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned())));
     let env: Option<Vec<_>> = env.collect();
-    let cluster = Cluster::new("cassandra", IMAGE, 9042, "CASSANDRA_SEEDS").env(ENV).size(size);
+    let cluster = Cluster::new("cassandra", IMAGE, 9042, "CASSANDRA_SEEDS").met("/{}:7000 is now UP");
+    let cluster = cluster.env(ENV).size(size);
     match (&*verb, env) {
         ("up", Some(env)) => {
             let nodes = cluster.up(&env)?;

@@ -21,6 +21,7 @@ static SERVER: Server = Server::new("cassandra", "cassandra:5.0", 9042, "Startup
     .expendable();
 
 static CLUSTER: Cluster = Cluster::new("cassandra", "cassandra:5.0", 9042, "CASSANDRA_SEEDS")
+    .met("/{}:7000 is now UP")
     .env(&[("MAX_HEAP_SIZE", "768M"), ("JVM_EXTRA_OPTS", SYNC)]);
 
 async fn open(addresses: String) -> Result<Arc<dyn Persistence>> {

@@ -27,6 +27,7 @@ pub struct Cluster {
     seeds: &'static str,
     env: &'static [(&'static str, &'static str)],
     size: u8,
+    met: &'static str,
     started: OnceCell<Vec<Node>>,
     network: Mutex<Option<String>>,
 }
@@ -40,7 +41,8 @@ struct Node {
 
 impl Cluster {
     /// Three nodes from this image (`name:tag`, unless `PERSISTENCE_<NAME>_IMAGE` says another one), which listen on this
-    /// port. The environment variable `seeds` tells each of them the first one's address.
+    /// port. The environment variable `seeds` tells each of them the addresses of all, comma-separated: whichever comes back first
+    /// after all were gone must not wait for another one.
     pub const fn new(name: &'static str, image: &'static str, port: u16, seeds: &'static str) -> Self {
         Cluster {
             name,
@@ -49,6 +51,7 @@ impl Cluster {
             seeds,
             env: &[],
             size: 3,
+            met: "",
             started: OnceCell::const_new(),
             network: Mutex::new(None),
         }
@@ -58,6 +61,14 @@ impl Cluster {
     #[must_use]
     pub const fn env(mut self, env: &'static [(&'static str, &'static str)]) -> Self {
         self.env = env;
+        self
+    }
+
+    /// Which write this to their standard output when they have met another one, with `{}` for its host. Until all have met all
+    /// the cluster is not there: what is created before may not get to everybody.
+    #[must_use]
+    pub const fn met(mut self, met: &'static str) -> Self {
+        self.met = met;
         self
     }
 
@@ -123,12 +134,13 @@ impl Cluster {
         let subnet = create_network(network, &labels)?;
         // The first address is the bridge's own.
         let host = |n: u8| format!("{subnet}.{}", n + 10);
+        let seeds: Vec<_> = (1..=self.size).map(host).collect();
         let mut nodes = Vec::new();
         for n in 1..=self.size {
             let container = format!("{network}-{n}");
             let mut run = Command::new("docker");
             run.args(["run", "--detach", "--name", &container, "--network", network, "--ip", &host(n)]);
-            run.args(labels).args(["--env", &format!("{}={}", self.seeds, host(1))]);
+            run.args(labels).args(["--env", &format!("{}={}", self.seeds, seeds.join(","))]);
             let more = env.iter().map(|(k, v)| (&**k, &**v));
             for (k, v) in self.env.iter().copied().chain(more) {
                 run.args(["--env", &format!("{k}={v}")]);
@@ -138,6 +150,11 @@ impl Cluster {
             // A node joins those that are there, so they come one by one.
             listens(&node)?;
             nodes.push(node);
+        }
+        for one in (1..=self.size).map(usize::from) {
+            for other in (1..=self.size).filter(|n| usize::from(*n) != one) {
+                have_met(&nodes[one - 1], &self.met.replace("{}", &host(other)))?;
+            }
         }
         Ok(nodes)
     }
@@ -189,6 +206,18 @@ fn listens(node: &Node) -> Result<()> {
             return Err(failed("start a node", format!("{} does not listen", node.container)));
         }
         std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// Waits until a node has written this.
+fn have_met(node: &Node, text: &str) -> Result<()> {
+    let until = Instant::now() + START_LIMIT;
+    while !docker(Command::new("docker").args(["logs", &node.container]))?.contains(text) {
+        if Instant::now() > until {
+            return Err(failed("start a cluster", format!("{} never wrote {text:?}", node.container)));
+        }
+        std::thread::sleep(Duration::from_millis(200));
     }
     Ok(())
 }
