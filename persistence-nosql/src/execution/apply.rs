@@ -12,6 +12,7 @@ use crate::keys;
 use crate::row::*;
 use crate::shard::owned;
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 /// A plan of a wave that has no outcome yet.
 struct Pending<'a> {
@@ -164,12 +165,11 @@ impl Bucket {
     }
 
     async fn append_before(&self, cx: &Context, nodes: &[Write]) -> Result<()> {
-        for write in nodes {
-            // The state write was not attempted, whatever became of the nodes: they are leftovers at most.
-            let appended = self.settle_unconditional(cx, write).await;
-            appended.map_err(|e| e.with_outcome(Outcome::NotApplied))?;
-        }
-        Ok(())
+        // All at once: they are in partitions of their own, and of a wave there are many.
+        let appended = join_all(nodes.iter().map(|write| self.settle_unconditional(cx, write))).await;
+        // The state write was not attempted, whatever became of the nodes: they are leftovers at most.
+        let appended: Result<()> = appended.into_iter().collect();
+        appended.map_err(|e| e.with_outcome(Outcome::NotApplied))
     }
 
     /// Deletes exactly the nodes that a refused write had put before.
