@@ -1,30 +1,19 @@
-//! Settings, from a URL and from a builder.
+//! Builder, from a URL and from a builder.
 
 use crate::Cassandra;
 use persistence_nosql::core::connect::{Credentials, Hook, Login, Secret, UrlOptions, decoded};
 use persistence_nosql::core::schema::Migrate;
 use persistence_nosql::core::{Error, Result};
-use scylla::statement::Consistency;
+use persistence_nosql::tls::Tls;
+use scylla::statement::{Consistency, SerialConsistency};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
 const PORT: u16 = 9042;
-
-/// Encryption.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// The certificates that are trusted, in a PEM file.
-    pub ca: PathBuf,
-    /// Whether a node's certificate must name the address at which it is reached.
-    pub verify_host: bool,
-    /// The client's own certificate, in a PEM file, and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
-}
 
 /// Where reads and writes look for agreement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,10 +28,13 @@ pub enum Agreement {
 }
 
 impl Agreement {
-    pub(crate) fn of_serial_reads(self) -> Consistency {
+    /// Of reads and writes, of Paxos, and of reads that settle what Paxos has under way.
+    pub(crate) fn levels(self) -> (Consistency, SerialConsistency, Consistency) {
         match self {
-            Agreement::Local => Consistency::LocalSerial,
-            Agreement::Global => Consistency::Serial,
+            Agreement::Local => {
+                (Consistency::LocalQuorum, SerialConsistency::LocalSerial, Consistency::LocalSerial)
+            }
+            Agreement::Global => (Consistency::Quorum, SerialConsistency::Serial, Consistency::Serial),
         }
     }
 }
@@ -63,15 +55,26 @@ impl Replication {
         let entry = |entry: &str| {
             let (name, copies) = entry.split_once(':')?;
             let good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-            let copies: u32 = copies.parse().ok()?;
-            (!name.is_empty() && name.chars().all(good) && copies > 0).then(|| (name.to_owned(), copies))
+            let copies: u32 = copies.parse().ok().filter(|n| *n > 0)?;
+            (!name.is_empty() && name.chars().all(good)).then(|| (name.to_owned(), copies))
         };
         let entries: Vec<_> = text.split(',').map(entry).collect::<Option<_>>()?;
         match &*entries {
             [(name, copies)] if name == "SimpleStrategy" => Some(Replication::Simple(*copies)),
-            _ if entries.iter().any(|(name, _)| name == "SimpleStrategy") => None,
             _ => Some(Replication::Datacenters(entries)),
         }
+    }
+
+    /// As a clause of a keyspace.
+    pub(crate) fn cql(&self) -> String {
+        let copies = match self {
+            Replication::Simple(n) => format!("'SimpleStrategy', 'replication_factor': {n}"),
+            Replication::Datacenters(all) => {
+                let all: Vec<_> = all.iter().map(|(name, n)| format!("'{name}': {n}")).collect();
+                format!("'NetworkTopologyStrategy', {}", all.join(", "))
+            }
+        };
+        format!("WITH replication = {{'class': {copies}}}")
     }
 }
 
@@ -87,9 +90,10 @@ impl fmt::Debug for Translation {
     }
 }
 
-/// What a builder gathers.
+/// Builder of a keyspace. No `Debug` and no error shows its password.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+#[must_use]
+pub struct Builder {
     pub(crate) contact_points: Vec<String>,
     pub(crate) keyspace: String,
     pub(crate) replication: Option<Replication>,
@@ -106,21 +110,23 @@ pub(crate) struct Settings {
     pub(crate) migrate: Migrate,
 }
 
-impl Settings {
+/// Declares how fields are set.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($field:ident: $type:ty);)*) => {$(
+        $(#[$doc])*
+        pub fn $name(mut self, $field: impl Into<$type>) -> Self {
+            self.$field = $field.into();
+            self
+        }
+    )*};
+}
+
+impl Builder {
     /// Where the data is, without secrets.
     pub(crate) fn location(&self) -> String {
         format!("{}/{}", self.contact_points.join(","), self.keyspace)
     }
-}
 
-/// Settings of a keyspace. No `Debug` and no error shows its password.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Builder {
-    settings: Settings,
-}
-
-impl Builder {
     /// From a URL: see [`Builder::from_url`].
     pub fn new(url: &str) -> Result<Self> {
         // The URL itself stays out of the message: it may hold a password.
@@ -139,10 +145,7 @@ impl Builder {
         let hosts = decoded(url.host_str().filter(|h| !h.is_empty()).unwrap_or("localhost"))?;
         let hosts = hosts.split(',').map(|host| format!("{host}:{port}"));
         let more = options.text("contact_points").unwrap_or_default();
-        let more = more.split(',').filter(|h| !h.is_empty()).map(|h| match h.rsplit_once(':') {
-            Some((_, port)) if port.parse::<u16>().is_ok() => h.to_owned(),
-            _ => format!("{h}:{PORT}"),
-        });
+        let more = more.split(',').filter(|h| !h.is_empty()).map(str::to_owned);
         let replication = options.text("replication").map(|text| {
             let rule = "replication must be SimpleStrategy:COPIES or DATACENTER:COPIES,…";
             Replication::parse(&text).ok_or_else(|| Error::invalid("url", rule))
@@ -152,7 +155,7 @@ impl Builder {
             user: Some(decoded(url.username())?).filter(|u| !u.is_empty()),
             password: url.password().map(decoded).transpose()?.map(Secret),
         };
-        let settings = Settings {
+        let builder = Builder {
             contact_points: hosts.chain(more).collect(),
             keyspace,
             replication: replication.transpose()?,
@@ -160,7 +163,7 @@ impl Builder {
             consistency: options.choice("consistency", &levels)?.unwrap_or_default(),
             login,
             credentials: Hook::default(),
-            tls: take_tls(&mut options)?,
+            tls: Tls::take(&mut options)?,
             translate: take_addresses(&mut options)?,
             connections: options.integer("connections", 1..=64)?.and_then(|n| n.try_into().ok()).unwrap_or(1),
             connect_timeout: options.duration("connect_timeout")?.unwrap_or(Duration::from_secs(5)),
@@ -169,128 +172,64 @@ impl Builder {
             migrate: Migrate::take(&mut options)?,
         };
         options.finish()?;
-        Ok(Builder { settings })
-    }
-
-    /// With these nodes to ask for the others, `host:port`, in place of the URL's.
-    pub fn with_contact_points(mut self, nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.settings.contact_points = nodes.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// With the nodes of this datacenter, which is the client's own.
-    pub fn with_datacenter(mut self, name: impl Into<String>) -> Self {
-        self.settings.datacenter = Some(name.into());
-        self
+        Ok(builder)
     }
 
     /// In this keyspace: letters, digits and `_`, at most 48.
-    pub fn with_keyspace(mut self, name: impl Into<String>) -> Result<Self> {
-        self.settings.keyspace = name.into();
-        let good = is_keyspace(&self.settings.keyspace);
-        if good {
-            Ok(self)
-        } else {
-            Err(Error::invalid("keyspace", "must be letters, digits and _, at most 48"))
-        }
-    }
-
-    /// With so many copies, if the keyspace is missing: it is then made.
-    pub fn with_replication(mut self, replication: Replication) -> Self {
-        self.settings.replication = Some(replication);
-        self
-    }
-
-    /// With agreement sought there.
-    pub fn with_consistency(mut self, consistency: Agreement) -> Self {
-        self.settings.consistency = consistency;
-        self
-    }
-
-    /// As this user.
-    pub fn with_login(mut self, login: Login) -> Self {
-        self.settings.login = login;
-        self
+    pub fn with_keyspace(mut self, keyspace: impl Into<String>) -> Result<Self> {
+        self.keyspace = keyspace.into();
+        let rule = "must be letters, digits and _, at most 48";
+        if is_keyspace(&self.keyspace) { Ok(self) } else { Err(Error::invalid("keyspace", rule)) }
     }
 
     /// With logins from here, asked for each new connection, in place of the URL's.
     pub fn with_credentials(mut self, credentials: impl Credentials + 'static) -> Self {
-        self.settings.credentials.0 = Some(Arc::new(credentials));
-        self
-    }
-
-    /// With encryption, or without.
-    pub fn with_tls(mut self, tls: Option<Tls>) -> Self {
-        self.settings.tls = tls;
+        self.credentials.0 = Some(Arc::new(credentials));
         self
     }
 
     /// With the nodes where this says, given the address that a node itself tells: for clients behind other networks.
-    pub fn with_addresses(
-        mut self,
-        translate: impl Fn(SocketAddr) -> SocketAddr + Send + Sync + 'static,
-    ) -> Self {
-        self.settings.translate.0 = Some(Arc::new(translate));
+    pub fn with_addresses(mut self, to: impl Fn(SocketAddr) -> SocketAddr + Send + Sync + 'static) -> Self {
+        self.translate.0 = Some(Arc::new(to));
         self
     }
 
-    /// With so many connections to each node; at least one.
-    pub fn with_connections(mut self, connections: u32) -> Self {
-        self.settings.connections = connections;
+    /// With these nodes to ask for the others, `host:port`, in place of the URL's.
+    pub fn with_contact_points(mut self, nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.contact_points = nodes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How long a new connection may take.
-    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.connect_timeout = timeout;
-        self
-    }
-
-    /// How long an answer may take when the caller set no deadline.
-    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.request_timeout = timeout;
-        self
-    }
-
-    /// What opening does about a schema that is missing or behind.
-    pub fn with_migrate(mut self, migrate: Migrate) -> Self {
-        self.settings.migrate = migrate;
-        self
-    }
-
-    #[cfg(test)]
-    pub(crate) fn into_settings(self) -> Settings {
-        self.settings
+    setters! {
+        /// With the nodes of this datacenter, which is the client's own.
+        with_datacenter(datacenter: Option<String>);
+        /// With so many copies, if the keyspace is missing: it is then made.
+        with_replication(replication: Option<Replication>);
+        /// With agreement sought there.
+        with_consistency(consistency: Agreement);
+        /// As this user.
+        with_login(login: Login);
+        /// With encryption, or without.
+        with_tls(tls: Option<Tls>);
+        /// With so many connections to each node; at least one.
+        with_connections(connections: u32);
+        /// How long a new connection may take.
+        with_connect_timeout(connect_timeout: Duration);
+        /// How long an answer may take when the caller set no deadline.
+        with_request_timeout(request_timeout: Duration);
+        /// What opening does about a schema that is missing or behind.
+        with_migrate(migrate: Migrate);
     }
 
     /// Connects.
     pub async fn open(self) -> Result<Cassandra> {
-        Cassandra::open_with(self.settings).await
+        Cassandra::open_with(self).await
     }
 }
 
 fn is_keyspace(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     (1..=48).contains(&name.len()) && name.chars().all(plain)
-}
-
-/// From `tls`, `ca`, `cert` and `key`.
-fn take_tls(options: &mut UrlOptions) -> Result<Option<Tls>> {
-    let modes = [("off", None), ("verify-ca", Some(false)), ("verify-full", Some(true))];
-    let mode = options.choice("tls", &modes)?;
-    let ca = options.text("ca").map(PathBuf::from);
-    let client = match (options.text("cert"), options.text("key")) {
-        (Some(cert), Some(key)) => Some((cert.into(), key.into())),
-        (None, None) => None,
-        _ => return Err(Error::invalid("url", "cert and key go together")),
-    };
-    match (mode, ca) {
-        (Some(None), None) | (None, None) if client.is_none() => Ok(None),
-        // Whoever names a CA wants it to be asked.
-        (None, Some(ca)) => Ok(Some(Tls { ca, verify_host: true, client })),
-        (Some(Some(verify_host)), Some(ca)) => Ok(Some(Tls { ca, verify_host, client })),
-        _ => Err(Error::invalid("url", "tls needs a ca; and without tls there is none, nor cert and key")),
-    }
 }
 
 /// From `addresses`: `10.0.0.1:9042/127.0.0.1:1234,…`.
@@ -309,8 +248,8 @@ fn take_addresses(options: &mut UrlOptions) -> Result<Translation> {
 mod tests {
     use super::*;
 
-    fn settings(url: &str) -> Result<Settings> {
-        Builder::new(url).map(|b| b.settings)
+    fn settings(url: &str) -> Result<Builder> {
+        Builder::new(url)
     }
 
     #[test]
@@ -321,7 +260,7 @@ mod tests {
              &connect_timeout=1s&request_timeout=2s&max_write_size=1MiB&migrate=never",
         )
         .unwrap();
-        assert_eq!(s.contact_points, ["a:9043", "b:9043", "c:1", "d:9042"]);
+        assert_eq!(s.contact_points, ["a:9043", "b:9043", "c:1", "d"]);
         assert_eq!((&*s.keyspace, s.datacenter.as_deref()), ("Flows_1", Some("dc1")));
         assert_eq!(s.login, Login { user: Some("m@e".into()), password: Some(Secret("se/cret".into())) });
         let copies = vec![("dc1".to_owned(), 3), ("dc2".to_owned(), 2)];
@@ -352,7 +291,6 @@ mod tests {
             "cassandra://me:secret@host/k?replication=secret",
             "cassandra://me:secret@host/k?replication=dc1:0",
             "cassandra://me:secret@host/k?replication=dc1':3",
-            "cassandra://me:secret@host/k?replication=SimpleStrategy:1,dc1:3",
             "cassandra://me:secret@host/k?tls=verify-full",
             "cassandra://me:secret@host/k?tls=off&ca=secret",
             "cassandra://me:secret@host/k?cert=secret&key=secret",

@@ -19,15 +19,15 @@
 mod config;
 mod connect;
 mod error;
-mod lane;
 mod schema;
 mod session;
 mod statement;
 mod store;
 mod write;
 
-pub use config::{Agreement, Builder, Replication, Tls};
+pub use config::{Agreement, Builder, Replication};
 pub use connect::connector;
+pub use persistence_nosql::tls::Tls;
 pub use store::Cassandra;
 
 /// The scheme of its URLs.

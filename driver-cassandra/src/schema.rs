@@ -1,9 +1,9 @@
 //! The keyspace and its tables.
 
-use crate::config::{Replication, Settings};
+use crate::config::Builder;
 use crate::error::{Doing, classify, is_of_schema};
 use crate::store::{rows, unreadable};
-use persistence_nosql::core::schema::{Migrate, SchemaFit, SchemaOp, SchemaStatus};
+use persistence_nosql::core::schema::{SchemaFit, SchemaOp, SchemaStatus};
 use persistence_nosql::core::{Error, ErrorKind, Result};
 use persistence_nosql::row::Table;
 use scylla::client::session::Session;
@@ -23,8 +23,7 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 const TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-const HOUR: u32 = 3600;
-const DAY: u32 = 24 * HOUR;
+const DAY: u32 = 24 * 3600;
 
 /// How a table is used, as its options. See ADR 11.
 fn options(table: Table) -> (&'static str, u32) {
@@ -38,19 +37,8 @@ fn options(table: Table) -> (&'static str, u32) {
     }
 }
 
-/// Sets up what is missing, unless that is somebody else's work.
-pub(crate) async fn open(session: &Session, settings: &Settings) -> Result<SchemaStatus> {
-    match settings.migrate {
-        Migrate::Auto => run(session, settings, SchemaOp::Setup).await,
-        _ => {
-            let found = run(session, settings, SchemaOp::Status).await?;
-            found.check().map(|()| found)
-        }
-    }
-}
-
 /// Sets up, upgrades or inspects. This binary works on its own version and on the next; `SchemaMismatch` outside of that.
-pub(crate) async fn run(session: &Session, settings: &Settings, op: SchemaOp) -> Result<SchemaStatus> {
+pub(crate) async fn run(session: &Session, settings: &Builder, op: SchemaOp) -> Result<SchemaStatus> {
     let keyspace = &settings.keyspace;
     let mut status = SchemaStatus::new(version(session, keyspace).await?, CURRENT);
     match (op, status.fit()) {
@@ -85,7 +73,7 @@ async fn version(session: &Session, keyspace: &str) -> Result<Option<u32>> {
 
 /// Creates what is missing. The tables have ids that follow from their names: two nodes that create a table at once, each on
 /// behalf of somebody, create the same table, where they would otherwise make two of one name.
-async fn set_up(session: &Session, settings: &Settings) -> Result<()> {
+async fn set_up(session: &Session, settings: &Builder) -> Result<()> {
     const KEYSPACE: &str = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
     let keyspace = &settings.keyspace;
     if query(session, KEYSPACE, (keyspace,)).await?.rows_num() == 0 {
@@ -93,7 +81,7 @@ async fn set_up(session: &Session, settings: &Settings) -> Result<()> {
             let rule = "there is no such keyspace; to have it made, say replication=DATACENTER:3, or SimpleStrategy:1 for trying";
             return Err(Error::invalid("keyspace", rule));
         };
-        change(session, format!("CREATE KEYSPACE IF NOT EXISTS \"{keyspace}\" {}", with(replication)))
+        change(session, format!("CREATE KEYSPACE IF NOT EXISTS \"{keyspace}\" {}", replication.cql()))
             .await?;
     }
     agree(session).await?;
@@ -119,17 +107,6 @@ async fn set_up(session: &Session, settings: &Settings) -> Result<()> {
 
 fn id(keyspace: &str, table: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("cassandra:{keyspace}.{table}").as_bytes())
-}
-
-fn with(replication: &Replication) -> String {
-    let options = match replication {
-        Replication::Simple(copies) => format!("'class': 'SimpleStrategy', 'replication_factor': {copies}"),
-        Replication::Datacenters(copies) => {
-            let copies = copies.iter().map(|(name, copies)| format!(", '{name}': {copies}"));
-            format!("'class': 'NetworkTopologyStrategy'{}", copies.collect::<String>())
-        }
-    };
-    format!("WITH replication = {{{options}}}")
 }
 
 async fn query(

@@ -1,39 +1,4 @@
-//! The statements: what they look like, and each prepared once.
-
-use crate::error::{Doing, classify};
-use bytes::Bytes;
-use persistence_nosql::core::Result;
-use persistence_nosql::row::Table;
-use scylla::client::session::Session;
-use scylla::frame::response::result::ColumnType;
-use scylla::serialize::SerializationError;
-use scylla::serialize::value::SerializeValue;
-use scylla::serialize::writers::{CellWriter, WrittenCellProof};
-use scylla::statement::prepared::PreparedStatement;
-use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
-
-/// A value of a statement.
-#[derive(Clone, Debug)]
-pub(crate) enum Arg {
-    Blob(Bytes),
-    Blobs(Vec<Bytes>),
-    Int(i32),
-}
-
-impl SerializeValue for Arg {
-    fn serialize<'b>(
-        &self,
-        of: &ColumnType,
-        to: CellWriter<'b>,
-    ) -> Result<WrittenCellProof<'b>, SerializationError> {
-        match self {
-            Arg::Blob(v) => v.serialize(of, to),
-            Arg::Blobs(v) => v.serialize(of, to),
-            Arg::Int(v) => v.serialize(of, to),
-        }
-    }
-}
+//! The statements: what they look like.
 
 /// What a change asks of its row. All are conditions on columns: a refusal then tells guard and value of each row that there
 /// is, and a row needs no marker besides them, which could outlive them.
@@ -120,30 +85,5 @@ impl Form {
                 format!("SELECT DISTINCT partition FROM {table} WHERE token(partition) > token(?) LIMIT ?")
             }
         }
-    }
-}
-
-/// The statements that were prepared.
-#[derive(Default)]
-pub(crate) struct Statements(RwLock<HashMap<(Table, Form), PreparedStatement>>);
-
-impl Statements {
-    /// The statement, prepared at its first use. Nothing of a write was sent when this fails.
-    pub(crate) async fn get(
-        &self,
-        session: &Session,
-        keyspace: &str,
-        table: Table,
-        form: Form,
-    ) -> Result<PreparedStatement> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&(table, form)).cloned();
-        if let Some(statement) = known {
-            return Ok(statement);
-        }
-        let cql = form.cql(&format!("\"{keyspace}\".{}", table.name()));
-        let prepared = session.prepare(cql).await;
-        let prepared = prepared.map_err(|e| classify(Doing::Read("prepare"), e.into()))?;
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert((table, form), prepared.clone());
-        Ok(prepared)
     }
 }

@@ -1,24 +1,26 @@
 //! The row store: reads, and the way to writes.
 
-use crate::config::{Builder, Settings};
+use crate::config::Builder;
 use crate::error::{Doing, classify};
-use crate::lane::Lanes;
 use crate::schema;
 use crate::session;
-use crate::statement::{Arg, Form, Statements};
+use crate::statement::Form;
+use crate::write::blob;
 use async_trait::async_trait;
 use bytes::Bytes;
 use persistence_nosql::check;
-use persistence_nosql::core::schema::SchemaOp as Verb;
+use persistence_nosql::core::schema::{Migrate, SchemaOp as Verb};
 use persistence_nosql::core::{Capability, CapabilitySet, Context, Error, Outcome, Result};
+use persistence_nosql::lane::Lanes;
 use persistence_nosql::row::{
-    KeyRange, KeyedRow, Level, Op, Order, Row, RowStore, RowStoreInfo, SchemaOp, SchemaStatus, Table, Write,
+    KeyRange, KeyedRow, Level, Order, Row, RowStore, RowStoreInfo, SchemaOp, SchemaStatus, Table, Write,
     WriteOutcome,
 };
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::prepared::PreparedStatement;
+use scylla::value::CqlValue;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -35,9 +37,9 @@ pub struct Cassandra {
 /// What an open keyspace is.
 pub(crate) struct Open {
     pub(crate) session: Session,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Builder,
     pub(crate) lanes: Lanes,
-    statements: Statements,
+    statements: RwLock<HashMap<(Table, Form), PreparedStatement>>,
 }
 
 impl Cassandra {
@@ -46,7 +48,7 @@ impl Cassandra {
         Builder::new(url)
     }
 
-    pub(crate) async fn open_with(settings: Settings) -> Result<Self> {
+    pub(crate) async fn open_with(settings: Builder) -> Result<Self> {
         let session = session::connect(&settings).await?;
         let location = settings.location();
         let (lanes, statements) = Default::default();
@@ -67,28 +69,38 @@ impl fmt::Debug for Cassandra {
 }
 
 impl Open {
-    /// A statement of a table.
+    /// A statement of a table, prepared at its first use. Nothing of a write was sent when this fails.
     pub(crate) async fn statement(&self, table: Table, form: Form) -> Result<PreparedStatement> {
-        self.statements.get(&self.session, &self.settings.keyspace, table, form).await
+        let known =
+            self.statements.read().unwrap_or_else(PoisonError::into_inner).get(&(table, form)).cloned();
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let cql = form.cql(&format!("\"{}\".{}", self.settings.keyspace, table.name()));
+        let prepared = self.session.prepare(cql).await;
+        let prepared = prepared.map_err(|e| classify(Doing::Read("prepare"), e.into()))?;
+        let mut statements = self.statements.write().unwrap_or_else(PoisonError::into_inner);
+        statements.insert((table, form), prepared.clone());
+        Ok(prepared)
     }
 
     async fn read(
         &self,
         operation: &'static str,
         (table, form): (Table, Form),
-        args: &[Arg],
+        args: &[CqlValue],
         level: Level,
     ) -> Result<QueryRowsResult> {
         let mut statement = self.statement(table, form).await?;
         if level == Level::Serial {
-            statement.set_consistency(self.settings.consistency.of_serial_reads());
+            statement.set_consistency(self.settings.consistency.levels().2);
         }
         let failed = |e| classify(Doing::Read(operation), e);
         let answer = self.session.execute_unpaged(&statement, args).await.map_err(failed)?;
-        answer.into_rows_result().map_err(|e| unreadable(operation, e).with_outcome(Outcome::NotApplied))
+        answer.into_rows_result().map_err(|e| unreadable(operation, e))
     }
 
-    async fn partitions(&self, at: (Table, Form), args: &[Arg]) -> Result<Vec<Bytes>> {
+    async fn partitions(&self, at: (Table, Form), args: &[CqlValue]) -> Result<Vec<Bytes>> {
         let found = self.read("partitions", at, args, Level::Quorum).await?;
         Ok(rows::<(Bytes,)>("partitions", &found)?.into_iter().map(|(partition,)| partition).collect())
     }
@@ -99,19 +111,18 @@ pub(crate) fn rows<'a, R: DeserializeRow<'a, 'a>>(
     operation: &'static str,
     found: &'a QueryRowsResult,
 ) -> Result<Vec<R>> {
-    let known = |e: Error| e.with_outcome(Outcome::NotApplied);
-    let rows = found.rows::<R>().map_err(|e| known(unreadable(operation, e)))?;
-    rows.map(|row| row.map_err(|e| known(unreadable(operation, e)))).collect()
+    let rows = found.rows::<R>().map_err(|e| unreadable(operation, e))?;
+    rows.map(|row| row.map_err(|e| unreadable(operation, e))).collect()
 }
 
 /// An answer that is not what was asked for.
 pub(crate) fn unreadable(operation: &'static str, why: impl fmt::Display) -> Error {
-    Error::unavailable(operation, format!("the answer cannot be read: {why}"))
-        .with_outcome(Outcome::MaybeApplied)
+    let reason = format!("the answer cannot be read: {why}");
+    Error::unavailable(operation, reason).with_outcome(Outcome::NotApplied)
 }
 
-fn limited(limit: usize) -> Arg {
-    Arg::Int(i32::try_from(limit).unwrap_or(i32::MAX))
+fn limited(limit: usize) -> CqlValue {
+    CqlValue::Int(i32::try_from(limit).unwrap_or(i32::MAX))
 }
 
 #[async_trait]
@@ -127,10 +138,15 @@ impl RowStore for Cassandra {
 
     async fn schema(&self, op: SchemaOp) -> Result<SchemaStatus> {
         let open = self.opened()?;
-        let status = match op {
-            SchemaOp::Setup => schema::open(&open.session, &open.settings).await?,
-            SchemaOp::Status => schema::run(&open.session, &open.settings, Verb::Status).await?,
+        let verb = match op {
+            SchemaOp::Setup if open.settings.migrate == Migrate::Auto => Verb::Setup,
+            _ => Verb::Status,
         };
+        let status = schema::run(&open.session, &open.settings, verb).await?;
+        if op == SchemaOp::Setup {
+            // Where setting up is somebody else's work, it must have been done.
+            status.check()?;
+        }
         Ok(SchemaStatus { found: status.found, current: status.current })
     }
 
@@ -145,15 +161,11 @@ impl RowStore for Cassandra {
         check::key("partition", partition)?;
         keys.iter().try_for_each(|k| check::key("key", k))?;
         let open = self.opened()?;
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let args = [Arg::Blob(Bytes::copy_from_slice(partition)), Arg::Blobs(keys.to_vec())];
+        let args = [blob(partition), CqlValue::List(keys.iter().map(blob).collect())];
         let found = open.read("get", (table, Form::Get), &args, level).await?;
-        let mut by_key: HashMap<Bytes, Row> = HashMap::new();
-        for (key, guard, value) in rows::<(Bytes, Bytes, Bytes)>("get", &found)? {
-            by_key.insert(key, Row { guard, value });
-        }
+        let found = rows::<(Bytes, Bytes, Bytes)>("get", &found)?.into_iter();
+        let by_key: HashMap<Bytes, Row> =
+            found.map(|(key, guard, value)| (key, Row { guard, value })).collect();
         Ok(keys.iter().map(|k| by_key.get(k).cloned()).collect())
     }
 
@@ -170,12 +182,9 @@ impl RowStore for Cassandra {
         check::key("partition", partition)?;
         check::range(range)?;
         let open = self.opened()?;
-        if range.is_empty() {
-            return Ok(Vec::new());
-        }
         let form = Form::Scan { ends: range.end.is_some(), descending: order == Order::Descending };
-        let mut args = vec![Arg::Blob(Bytes::copy_from_slice(partition)), Arg::Blob(range.start.clone())];
-        args.extend(range.end.clone().map(Arg::Blob));
+        let mut args = vec![blob(partition), blob(&range.start)];
+        args.extend(range.end.as_ref().map(blob));
         args.push(limited(limit));
         let found = open.read("scan", (table, form), &args, level).await?;
         let rows = rows::<(Bytes, Bytes, Bytes)>("scan", &found)?;
@@ -188,8 +197,7 @@ impl RowStore for Cassandra {
             return Err(Error::unsupported(Capability::CrossPartition, crate::SCHEME));
         };
         let open = self.opened()?;
-        let plain = |op: &Op| !matches!(op, Op::DeleteRange { .. });
-        if write.unordered && part.checks.is_empty() && part.ops.iter().all(plain) {
+        if write.unordered && part.checks.is_empty() {
             open.write_unordered(part).await
         } else {
             open.write_in_order(cx, part).await
@@ -203,7 +211,7 @@ impl RowStore for Cassandra {
         };
         check::key("after", &after)?;
         // Partitions are ordered by their place on the ring, and by their bytes where several share one.
-        let args = [Arg::Blob(after.clone()), limited(limit)];
+        let args = [blob(&after), limited(limit)];
         let mut found = open.partitions((table, Form::PartitionsAt), &args[..1]).await?;
         found.retain(|p| *p > after);
         found.extend(open.partitions((table, Form::PartitionsAfter), &args).await?);

@@ -1,7 +1,7 @@
 //! Writes: one batch in one partition, conditional unless the bucket needs no order.
 
 use crate::error::{Doing, classify};
-use crate::statement::{Arg, Effect, Form, Test};
+use crate::statement::{Effect, Form, Test};
 use crate::store::{Open, unreadable};
 use bytes::Bytes;
 use persistence_nosql::core::{Context, Error, Outcome, Result, Timestamp};
@@ -22,24 +22,14 @@ const GRACE: Duration = Duration::from_secs(3600);
 /// The longest time to live. Cassandra ends at some date of its own; what should live longer is left to the bucket's sweep.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The most statements in a batch.
-const MAX_STATEMENTS: usize = 65_535;
-
 impl Open {
     /// Writes a part in the order that Paxos gives to the writes of a partition.
     pub(crate) async fn write_in_order(&self, cx: &Context, part: &Part) -> Result<WriteOutcome> {
         let statements = Statements::of(part, true);
         let batch = self.batch(part, &statements).await?;
-        let turn = self.lanes.enter(part.table, &part.partition);
-        let _turn = match cx.deadline() {
-            // Whoever waits has sent nothing, and says so.
-            Some(deadline) => tokio::time::timeout_at(deadline.into(), turn)
-                .await
-                .map_err(|_| Error::timeout("write").with_outcome(Outcome::NotApplied))?,
-            None => turn.await,
-        };
+        let _turn = self.lanes.enter(cx, part.table, &part.partition).await?;
         let answer = self.session.batch(&batch, &statements.args).await.map_err(failed)?;
-        decode(part, answer)
+        decode(part, answer).map_err(|e| e.with_outcome(Outcome::MaybeApplied))
     }
 
     /// Writes a part with a time of its own, which is later than that of every earlier one of this process.
@@ -53,12 +43,10 @@ impl Open {
 
     /// The batch, ready to be sent.
     async fn batch(&self, part: &Part, statements: &Statements) -> Result<Batch> {
-        let (size, count) = (statements.size(), statements.forms.len());
-        if size > self.settings.max_write_size {
-            return Err(Error::too_large("write", size, self.settings.max_write_size));
-        }
-        if count > MAX_STATEMENTS {
-            return Err(Error::too_large("number of ops and checks", count as u64, MAX_STATEMENTS as u64));
+        let blobs = statements.args.iter().flatten().filter_map(CqlValue::as_blob);
+        let (size, limit) = (blobs.map(|b| b.len() as u64).sum(), self.settings.max_write_size);
+        if size > limit {
+            return Err(Error::too_large("write", size, limit));
         }
         let mut batch = Batch::new(BatchType::Unlogged);
         for form in &statements.forms {
@@ -76,7 +64,7 @@ fn failed(e: scylla::errors::ExecutionError) -> Error {
 #[derive(Default)]
 struct Statements {
     forms: Vec<Form>,
-    args: Vec<Vec<Arg>>,
+    args: Vec<Vec<CqlValue>>,
 }
 
 impl Statements {
@@ -92,25 +80,27 @@ impl Statements {
         let mut statements = Statements::default();
         // Without checks, one row that is changed anyway makes the batch conditional.
         let mut anything = in_order && part.checks.is_empty();
-        let partition = || Arg::Blob(part.partition.clone());
+        let partition = || blob(&part.partition);
         for op in &part.ops {
             let (key, effect, mut args) = match op {
                 Op::Put { key, row, collectable_after } => {
-                    let row = [Arg::Blob(row.guard.clone()), Arg::Blob(row.value.clone())];
+                    let row = [blob(&row.guard), blob(&row.value)];
                     match collectable_after.and_then(time_to_live) {
-                        Some(ttl) => (key, Effect::PutFor, [Arg::Int(ttl)].into_iter().chain(row).collect()),
+                        Some(ttl) => {
+                            (key, Effect::PutFor, [CqlValue::Int(ttl)].into_iter().chain(row).collect())
+                        }
                         None => (key, Effect::Put, Vec::from(row)),
                     }
                 }
                 Op::Delete { key } => (key, Effect::Delete, Vec::new()),
                 Op::DeleteRange { range } => {
-                    let args = [partition(), Arg::Blob(range.start.clone())].into_iter();
+                    let args = [partition(), blob(&range.start)].into_iter();
                     let form = Form::DeleteRange { ends: range.end.is_some() };
-                    statements.push(form, args.chain(range.end.clone().map(Arg::Blob)).collect());
+                    statements.push(form, args.chain(range.end.as_ref().map(blob)).collect());
                     continue;
                 }
             };
-            args.extend([partition(), Arg::Blob(key.clone())]);
+            args.extend([partition(), blob(key)]);
             let test = match places.get(&**key).and_then(|&i| asked[i].take()) {
                 Some(check) => ask(check, &mut args),
                 None if std::mem::take(&mut anything) => Test::Anything,
@@ -119,34 +109,34 @@ impl Statements {
             statements.push(Form::Change(effect, test), args);
         }
         for check in asked.into_iter().flatten() {
-            let mut args = vec![partition(), Arg::Blob(check.key.clone())];
+            let mut args = vec![partition(), blob(&check.key)];
             let test = ask(check, &mut args);
             statements.push(Form::Change(Effect::Nothing, test), args);
         }
         if anything {
-            let args = vec![partition(), Arg::Blob(RESERVED)];
+            let args = vec![partition(), blob(&RESERVED)];
             statements.push(Form::Change(Effect::Nothing, Test::Anything), args);
         }
         statements
     }
 
-    fn push(&mut self, form: Form, args: Vec<Arg>) {
+    fn push(&mut self, form: Form, args: Vec<CqlValue>) {
         self.forms.push(form);
         self.args.push(args);
     }
-
-    fn size(&self) -> u64 {
-        let size = |arg: &Arg| if let Arg::Blob(b) = arg { b.len() as u64 } else { 0 };
-        self.args.iter().flatten().map(size).sum()
-    }
 }
 
-fn ask(check: &Check, args: &mut Vec<Arg>) -> Test {
+/// Bytes as a value.
+pub(crate) fn blob(bytes: impl AsRef<[u8]>) -> CqlValue {
+    CqlValue::Blob(bytes.as_ref().to_vec())
+}
+
+fn ask(check: &Check, args: &mut Vec<CqlValue>) -> Test {
     match &check.condition {
         Condition::Absent => Test::Absent,
         Condition::Present => Test::Present,
         Condition::Guard(guard) => {
-            args.push(Arg::Blob(guard.clone()));
+            args.push(blob(guard));
             Test::Guard
         }
     }
@@ -177,17 +167,17 @@ fn decode(part: &Part, answer: QueryResult) -> Result<WriteOutcome> {
         return Err(unreadable("write", "it does not say whether the batch was applied"));
     };
     let columns = [place("key"), place("guard"), place("value")];
-    let mut rows: HashMap<Vec<u8>, Row> = HashMap::new();
+    let mut rows = HashMap::new();
     for row in answer.rows::<Answer>().map_err(|e| unreadable("write", e))? {
         let mut row = row.map_err(|e| unreadable("write", e))?.columns;
         if matches!(row[applied], Some(CqlValue::Boolean(true))) {
             return Ok(WriteOutcome::Applied);
         }
-        let mut blob = |i: Option<usize>| match i.and_then(|i| row[i].take()) {
+        let mut bytes = |i: Option<usize>| match i.and_then(|i| row[i].take()) {
             Some(CqlValue::Blob(b)) => Some(b),
             _ => None,
         };
-        if let [Some(key), Some(guard), Some(value)] = columns.map(&mut blob) {
+        if let [Some(key), Some(guard), Some(value)] = columns.map(&mut bytes) {
             rows.insert(key, Row { guard: guard.into(), value: value.into() });
         }
     }

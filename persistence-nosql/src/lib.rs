@@ -18,10 +18,13 @@ mod deadline;
 mod execution;
 mod history;
 mod keys;
+pub mod lane;
 mod maintenance;
 mod queue;
 pub mod row;
 mod shard;
 mod task;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use bucket::open;
