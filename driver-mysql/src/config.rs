@@ -11,6 +11,7 @@ persistence_sql::server_builder! {
 
 /// Everything but user and password.
 pub(crate) fn connect_options(server: &Server) -> MySqlConnectOptions {
+    server.tls.choose_cryptography();
     let mut options = MySqlConnectOptions::new()
         .host(&server.host)
         .port(server.port)

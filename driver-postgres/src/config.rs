@@ -16,6 +16,7 @@ const SESSION: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), (
 
 /// Everything but user and password.
 pub(crate) fn connect_options(server: &Server) -> PgConnectOptions {
+    server.tls.choose_cryptography();
     let mut options = PgConnectOptions::new_without_pgpass()
         .host(&server.host)
         .port(server.port)

@@ -140,6 +140,16 @@ impl Server {
 }
 
 impl Tls {
+    /// Sees to it that the process has one cryptography, `ring`, if it has chosen none. Where dependencies bring two, `rustls` does
+    /// not choose, and a connection that verifies the server would panic.
+    #[cfg(feature = "tls")]
+    pub fn choose_cryptography(&self) {
+        if self.mode != TlsMode::Disable && rustls::crypto::CryptoProvider::get_default().is_none() {
+            // It fails where somebody else has chosen meanwhile, which is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+    }
+
     fn take(options: &mut UrlOptions) -> Result<Self> {
         let modes = [
             ("disable", TlsMode::Disable),
