@@ -136,6 +136,10 @@ impl<L: Layer> Persistence for Layered<L> {
         self
     }
 
+    fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
     fn maintenance(&self) -> &dyn MaintenanceStore {
         self
     }

@@ -8,6 +8,7 @@
 //! | [`store`] | the store traits with their requests and replies |
 //! | [`error`] | one error with four answers |
 //! | [`transition`] | every write to an execution as one plan; waves of plans |
+//! | [`document`] | documents: declarations, filters, the planner, the engine that runs plans |
 //! | [`history`] | branches, live nodes, forks and shared deletes, as pure functions |
 //! | [`layer`] | behaviour around every call, written once |
 //! | [`validate`] | the rules that need no database |
@@ -25,6 +26,7 @@ pub mod codec;
 pub mod commit;
 pub mod connect;
 pub mod context;
+pub mod document;
 pub mod embedded;
 pub mod env;
 pub mod error;

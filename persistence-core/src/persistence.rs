@@ -37,6 +37,9 @@ pub trait Persistence: Send + Sync + 'static {
     /// FIFO queues and DLQs.
     fn queues(&self) -> &dyn QueueStore;
 
+    /// Documents.
+    fn documents(&self) -> &dyn DocumentStore;
+
     /// Scavenging and sweeping.
     fn maintenance(&self) -> &dyn MaintenanceStore;
 

@@ -57,6 +57,10 @@ impl Persistence for NoSql {
         self
     }
 
+    fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
     fn maintenance(&self) -> &dyn MaintenanceStore {
         self
     }

@@ -15,6 +15,7 @@ mod bucket;
 pub mod check;
 mod codec;
 mod deadline;
+mod document;
 mod execution;
 mod history;
 mod keys;

@@ -84,6 +84,10 @@ impl Persistence for Sql {
         self
     }
 
+    fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
     fn maintenance(&self) -> &dyn MaintenanceStore {
         self
     }

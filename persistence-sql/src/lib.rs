@@ -8,6 +8,7 @@ pub use persistence_core as core;
 mod attempts;
 mod bucket;
 pub mod dialect;
+mod document;
 pub mod driver;
 mod execution;
 mod health;

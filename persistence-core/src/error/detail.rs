@@ -105,14 +105,14 @@ pub enum Detail {
         key: String,
     },
     /// See [`ErrorKind::AlreadyExists`].
-    #[error("{entity} already exists: {key}{}", index.map(|i| format!(" (unique index {i})")).unwrap_or_default())]
+    #[error("{entity} already exists: {key}{}", index.as_ref().map(|i| format!(" (unique index {i})")).unwrap_or_default())]
     AlreadyExists {
         /// What kind of thing.
         entity: &'static str,
         /// Its key, readable.
         key: String,
         /// The unique index that was violated, when it is not the key itself.
-        index: Option<&'static str>,
+        index: Option<String>,
     },
     /// See [`ErrorKind::ShardOwnershipLost`].
     #[error("{shard_id} is not owned: expected range id {}, stored {}", opt(expected), opt(stored))]

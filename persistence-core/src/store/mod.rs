@@ -5,6 +5,7 @@
 
 #[macro_use]
 mod macros;
+mod document;
 mod execution;
 mod history;
 mod history_task;
@@ -16,6 +17,7 @@ mod request;
 mod shard;
 mod task;
 
+pub use document::*;
 pub use execution::*;
 pub use history::*;
 pub use history_task::*;

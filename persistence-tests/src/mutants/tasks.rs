@@ -73,6 +73,10 @@ impl Persistence for Wrong {
         self.inner.queues()
     }
 
+    fn documents(&self) -> &dyn DocumentStore {
+        self.inner.documents()
+    }
+
     fn maintenance(&self) -> &dyn MaintenanceStore {
         self.inner.maintenance()
     }

@@ -119,6 +119,10 @@ impl Persistence for Closing {
         self.inner.queues()
     }
 
+    fn documents(&self) -> &dyn DocumentStore {
+        self.inner.documents()
+    }
+
     fn maintenance(&self) -> &dyn MaintenanceStore {
         self.inner.maintenance()
     }

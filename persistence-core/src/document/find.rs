@@ -1,0 +1,368 @@
+//! Running a plan on whatever can read index entries in order: pages, merged branches, sorting, budgets. One engine for all
+//! drivers, so that all give the same pages.
+
+use super::definition::{CollectionDef, Direction};
+use super::filter::Filter;
+use super::plan::{Access, Branch, OrderBy, Plan, Position, Question};
+use super::scalar::Scalar;
+use super::{Document, DocumentKey};
+use crate::context::Context;
+use crate::error::{Detail, Error, Outcome, Result};
+use crate::page::QueryId;
+use crate::store::{
+    CountDocuments, Deleted, DocumentPage, Explain, ExplainedAccess, FindDocuments, ScanPolicy,
+};
+use crate::time::Timestamp;
+use async_trait::async_trait;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+/// What can read the entries of an index.
+#[async_trait]
+pub trait DocumentSource: Send + Sync {
+    /// At most `limit` documents of an access, in its order, after a position (exclusive); fewer mean that there are no more. A
+    /// document is as it is stored: deleted and expired ones are among them. It fits the entry by which it was found: one that was
+    /// changed meanwhile is left out. For the access of a scan (see [`Plan::scan`]) that is to be sorted any order will do.
+    async fn read(
+        &self,
+        cx: &Context,
+        def: &CollectionDef,
+        access: &Access,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<Vec<Document>>;
+
+    /// How many documents of an access nobody has deleted and none of which has expired, if that can be told without reading them.
+    async fn count(
+        &self,
+        cx: &Context,
+        def: &CollectionDef,
+        access: &Access,
+        deleted: Deleted,
+        now: Timestamp,
+    ) -> Result<Option<u64>>;
+}
+
+/// A query on a collection of which some indexes may be read.
+pub struct Finder<'a> {
+    /// What reads.
+    pub source: &'a dyn DocumentSource,
+    /// The collection.
+    pub def: &'a CollectionDef,
+    /// Which indexes may be read, by their places.
+    pub ready: &'a (dyn Fn(usize) -> bool + Sync),
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// How many documents a call looks at, where the caller allows no other number.
+pub const BUDGET: usize = 10_000;
+/// The most documents that are sorted.
+pub const MAX_SORTED: usize = 10_000;
+/// The most documents that are read at once.
+const CHUNK: usize = 1000;
+
+impl Finder<'_> {
+    /// One page.
+    pub async fn find(&self, cx: &Context, req: &FindDocuments) -> Result<DocumentPage> {
+        let size = req.page.checked_size()?;
+        let filter = req.filter.checked(self.def)?;
+        let plan = self.plan(req, &filter)?;
+        let what = (&req.collection, &filter, &req.order, req.id_order, req.deleted);
+        let id = QueryId::new("document.find_documents", &what);
+        let after: Option<Position> = id.position(req.page.token.as_ref())?;
+        let (budget, sorted) = match req.scan {
+            ScanPolicy::Forbid => (BUDGET, MAX_SORTED),
+            ScanPolicy::Allow { max_documents } => (max_documents as usize, max_documents as usize),
+        };
+        let mut page = Cut { docs: Vec::new(), last: None, more: false, examined: 0, exhausted: false };
+        if plan.sort {
+            self.sorted(cx, &plan, req.deleted, after.as_ref(), size, sorted, &mut page).await?;
+        } else {
+            self.merged(cx, &plan, req.deleted, after, size, budget, &mut page).await?;
+        }
+        let token = page.more.then(|| page.last.take().map(|p| id.token(&p))).flatten();
+        Ok(DocumentPage {
+            documents: page.docs,
+            next: token,
+            budget_exhausted: page.exhausted,
+            examined: page.examined as u64,
+        })
+    }
+
+    /// How a query would be answered.
+    pub fn explain(&self, req: &FindDocuments) -> Result<Explain> {
+        let filter = req.filter.checked(self.def)?;
+        let plan = Question { scan: true, ..self.question(req, &filter) }.plan()?;
+        let accesses = plan.branches.iter().map(|b| self.explained(b)).collect();
+        Ok(Explain { accesses, order_from_index: !plan.sort, scan: plan.scan })
+    }
+
+    fn explained(&self, branch: &Branch) -> ExplainedAccess {
+        let Access { index, partitions, equal, range, ids, .. } = &branch.access;
+        let keys = index.map_or(&[] as &[_], |i| &self.def.indexes[i].keys);
+        let unbounded = |(a, b): (bool, bool)| !(a && b);
+        use std::ops::Bound::Unbounded;
+        let ranged = unbounded((range.0 == Unbounded, range.1 == Unbounded));
+        ExplainedAccess {
+            index: index.map(|i| self.def.indexes[i].name.clone()),
+            partitions: partitions.as_ref().map(Vec::len),
+            equal: keys[..equal.len()].iter().map(|k| k.attribute.clone()).collect(),
+            range: keys.get(equal.len()).filter(|_| ranged).map(|k| k.attribute.clone()),
+            ids: unbounded((ids.0 == Unbounded, ids.1 == Unbounded)),
+            residual: !branch.covered,
+        }
+    }
+
+    /// How many documents a filter holds of, up to the budget.
+    pub async fn count(&self, cx: &Context, req: &CountDocuments) -> Result<u64> {
+        let filter = req.filter.checked(self.def)?;
+        let find = FindDocuments {
+            collection: req.collection.clone(),
+            filter: req.filter.clone(),
+            order: Vec::new(),
+            id_order: None,
+            page: crate::page::PageRequest::first(1),
+            deleted: req.deleted,
+            scan: req.scan,
+            hint: None,
+        };
+        let plan = self.plan(&find, &filter)?;
+        if let [branch] = &plan.branches[..]
+            && branch.covered
+            && let Some(n) = self.source.count(cx, self.def, &branch.access, req.deleted, self.now).await?
+        {
+            return Ok(n);
+        }
+        let budget = match req.scan {
+            ScanPolicy::Forbid => BUDGET.max(MAX_SORTED),
+            ScanPolicy::Allow { max_documents } => max_documents as usize,
+        };
+        let found = self.all(cx, &plan, req.deleted, budget).await?;
+        Ok(found.len() as u64)
+    }
+
+    fn question<'q>(&'q self, req: &'q FindDocuments, filter: &'q Filter) -> Question<'q> {
+        Question {
+            def: self.def,
+            ready: self.ready,
+            filter,
+            order: &req.order,
+            id_order: req.id_order,
+            scan: req.scan != ScanPolicy::Forbid,
+            hint: req.hint.as_deref(),
+        }
+    }
+
+    fn plan(&self, req: &FindDocuments, filter: &Filter) -> Result<Plan> {
+        self.question(req, filter).plan()
+    }
+
+    /// Whether a document is one of the answer.
+    fn answers(&self, branch: &Branch, deleted: Deleted, doc: &Document) -> bool {
+        let shown = match deleted {
+            Deleted::Hide => doc.deleted.is_none(),
+            Deleted::Only => doc.deleted.is_some(),
+            Deleted::Any => true,
+        };
+        shown && !doc.is_expired(self.now) && branch.filter.holds(self.def, doc)
+    }
+
+    /// The order that a document has in the answer.
+    fn rank(&self, plan: &Plan, doc: &Document) -> Position {
+        Position { keys: keys(self.def, &plan.order, doc), key: doc.key.clone() }
+    }
+
+    async fn merged(
+        &self,
+        cx: &Context,
+        plan: &Plan,
+        deleted: Deleted,
+        after: Option<Position>,
+        size: usize,
+        budget: usize,
+        page: &mut Cut,
+    ) -> Result<()> {
+        let chunk = (size + 1).min(CHUNK);
+        let mut runs: Vec<Run<'_>> = plan.branches.iter().map(|b| Run::new(b, after.clone())).collect();
+        loop {
+            for run in &mut runs {
+                run.fill(self, cx, plan, chunk).await?;
+            }
+            let heads = runs.iter().enumerate().filter_map(|(i, r)| r.ready.front().map(|(p, _)| (i, p)));
+            let first = heads.min_by(|(_, a), (_, b)| compare(plan, a, b)).map(|(i, _)| i);
+            let Some(first) = first else { return Ok(()) };
+            let Some((rank, doc)) = runs[first].ready.pop_front() else { return Ok(()) };
+            // Another branch may have found it as well.
+            let again = page.last.as_ref().is_some_and(|last| compare(plan, &rank, last).is_le());
+            if again {
+                continue;
+            }
+            if !self.answers(runs[first].branch, deleted, &doc) {
+                // It may still be the answer of another branch, whose turn comes next.
+                let elsewhere = runs.iter().any(|r| r.ready.iter().any(|(p, _)| p.key == rank.key));
+                if elsewhere {
+                    continue;
+                }
+                if page.examined >= budget {
+                    (page.more, page.exhausted) = (true, true);
+                    return Ok(());
+                }
+                page.examined += 1;
+                page.skip(rank);
+                continue;
+            }
+            if page.docs.len() == size {
+                page.more = true;
+                return Ok(());
+            }
+            if page.examined >= budget {
+                (page.more, page.exhausted) = (true, true);
+                return Ok(());
+            }
+            page.examined += 1;
+            page.docs.push(doc);
+            page.last = Some(rank);
+        }
+    }
+
+    /// Every document of the answer, in no order.
+    async fn all(
+        &self,
+        cx: &Context,
+        plan: &Plan,
+        deleted: Deleted,
+        budget: usize,
+    ) -> Result<Vec<(Position, Document)>> {
+        let mut found = std::collections::HashMap::new();
+        let mut examined = 0;
+        for branch in &plan.branches {
+            let (mut after, mut chunk) = (None, CHUNK);
+            if plan.scan && plan.sort {
+                // In any order there is no going on: all at once.
+                chunk = budget.saturating_add(1);
+            }
+            loop {
+                let docs = self.source.read(cx, self.def, &branch.access, after.as_ref(), chunk).await?;
+                let end = docs.len() < chunk;
+                examined += docs.len();
+                if examined > budget {
+                    let cause =
+                        format!("budget of {budget} documents for a query that must read all of its answer");
+                    let e = Error::new(Detail::ResourceExhausted {
+                        cause,
+                        scope: self.def.name.clone(),
+                        retry_after: None,
+                    });
+                    return Err(e.with_outcome(Outcome::NotApplied));
+                }
+                after = docs.last().map(|d| branch_position(self.def, branch, d));
+                for doc in docs {
+                    if self.answers(branch, deleted, &doc) {
+                        found.insert(doc.key.clone(), (self.rank(plan, &doc), doc));
+                    }
+                }
+                if end {
+                    break;
+                }
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    async fn sorted(
+        &self,
+        cx: &Context,
+        plan: &Plan,
+        deleted: Deleted,
+        after: Option<&Position>,
+        size: usize,
+        budget: usize,
+        page: &mut Cut,
+    ) -> Result<()> {
+        let mut all = self.all(cx, plan, deleted, budget).await?;
+        page.examined = all.len();
+        all.retain(|(rank, _)| after.is_none_or(|a| compare(plan, rank, a).is_gt()));
+        all.sort_by(|(a, _), (b, _)| compare(plan, a, b));
+        page.more = all.len() > size;
+        all.truncate(size);
+        page.last = all.last().map(|(rank, _)| rank.clone());
+        page.docs = all.into_iter().map(|(_, doc)| doc).collect();
+        Ok(())
+    }
+}
+
+/// A page as it grows.
+struct Cut {
+    docs: Vec<Document>,
+    last: Option<Position>,
+    more: bool,
+    examined: usize,
+    exhausted: bool,
+}
+
+impl Cut {
+    /// Goes past a document that is not one of the answer.
+    fn skip(&mut self, rank: Position) {
+        self.last = Some(rank);
+    }
+}
+
+/// One branch as it is read.
+struct Run<'b> {
+    branch: &'b Branch,
+    ready: VecDeque<(Position, Document)>,
+    after: Option<Position>,
+    ended: bool,
+}
+
+impl<'b> Run<'b> {
+    fn new(branch: &'b Branch, after: Option<Position>) -> Self {
+        Run { branch, ready: VecDeque::new(), after, ended: false }
+    }
+
+    async fn fill(&mut self, finder: &Finder<'_>, cx: &Context, plan: &Plan, chunk: usize) -> Result<()> {
+        if !self.ready.is_empty() || self.ended {
+            return Ok(());
+        }
+        let (access, after) = (&self.branch.access, self.after.as_ref());
+        let docs = finder.source.read(cx, finder.def, access, after, chunk).await?;
+        self.ended = docs.len() < chunk;
+        for doc in docs {
+            let rank = finder.rank(plan, &doc);
+            self.after = Some(rank.clone());
+            self.ready.push_back((rank, doc));
+        }
+        Ok(())
+    }
+}
+
+fn keys(def: &CollectionDef, order: &[OrderBy], doc: &Document) -> Vec<Scalar> {
+    let value = |o: &OrderBy| def.attribute_at(&o.path).and_then(|a| a.values(&doc.body).ok()?.pop());
+    order.iter().filter_map(value).collect()
+}
+
+/// Where a branch goes on after a document, whatever order the answer has.
+fn branch_position(def: &CollectionDef, branch: &Branch, doc: &Document) -> Position {
+    let left = branch.access.index.map_or(&[] as &[_], |i| &def.indexes[i].keys[branch.access.equal.len()..]);
+    let value = |name: &str| def.attribute_named(name).and_then(|a| a.values(&doc.body).ok()?.pop());
+    Position { keys: left.iter().filter_map(|k| value(&k.attribute)).collect(), key: doc.key.clone() }
+}
+
+/// The order of an answer.
+pub fn compare(plan: &Plan, a: &Position, b: &Position) -> Ordering {
+    let directed = |o: Ordering, d: Direction| if d == Direction::Descending { o.reverse() } else { o };
+    let pairs = plan.order.iter().zip(a.keys.iter().zip(&b.keys));
+    for (order, (x, y)) in pairs {
+        let o = directed(x.compare(y).unwrap_or(Ordering::Equal), order.direction);
+        if o.is_ne() {
+            return o;
+        }
+    }
+    directed(by_key(&a.key, &b.key), plan.id_order)
+}
+
+fn by_key(a: &DocumentKey, b: &DocumentKey) -> Ordering {
+    a.cmp(b)
+}

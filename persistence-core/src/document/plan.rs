@@ -1,0 +1,593 @@
+//! Which index answers a query. One planner for all drivers, so that a query that is indexed on one is indexed on all.
+//!
+//! An index is usable when its first keys are given by equality (or a list), at most one range is on the key after them, and,
+//! for its order, the keys that are left are exactly those of the order, all in the same or all in the opposite direction. What
+//! the index cannot decide is decided on the documents that it finds.
+
+use super::definition::{Arity, CollectionDef, Direction, IndexDef, Missing, Partitioning, Scope};
+use super::filter::{Comparison, Filter};
+use super::path::Path;
+use super::scalar::Scalar;
+use super::value::entry;
+use super::{DocumentId, DocumentKey};
+use crate::error::{Detail, Error, Result};
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// A key of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderBy {
+    /// An attribute of one value that every document has: by a default, because it is required, or by the filter.
+    pub path: Path,
+    /// Its direction.
+    pub direction: Direction,
+}
+
+/// What to read of an index: the entries of every combination of a partition and of a value of each of the first keys, in the
+/// order of the keys that are left, then of ids, then of partitions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Access {
+    /// The index, by its place in the definition; none for the order of ids alone.
+    pub index: Option<usize>,
+    /// The partitions; none for all. Distinct.
+    pub partitions: Option<Vec<String>>,
+    /// The values of the first keys, each list distinct and not empty.
+    pub equal: Vec<Vec<Scalar>>,
+    /// The range of the key after them.
+    pub range: (Bound<Scalar>, Bound<Scalar>),
+    /// The range of ids.
+    pub ids: (Bound<DocumentId>, Bound<DocumentId>),
+    /// Against the directions of the index.
+    pub reverse: bool,
+}
+
+/// Where a read of an index goes on: after this entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The values of the keys that are left after those given by equality.
+    pub keys: Vec<Scalar>,
+    /// The document.
+    pub key: DocumentKey,
+}
+
+/// One access and what it may not decide by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Branch {
+    /// The access.
+    pub access: Access,
+    /// All that must hold of the documents; the access decides some of it.
+    pub filter: Filter,
+    /// Whether the access decides all of it.
+    pub covered: bool,
+}
+
+/// How to answer a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What to read; a document may be found by several.
+    pub branches: Vec<Branch>,
+    /// The order: attributes that are not the same in all documents, then ids.
+    pub order: Vec<OrderBy>,
+    /// The direction of ids.
+    pub id_order: Direction,
+    /// Whether the accesses give another order, so that everything must be read and sorted.
+    pub sort: bool,
+    /// Whether documents are read that no condition chose.
+    pub scan: bool,
+}
+
+/// A query as the planner sees it; its filter is checked.
+pub struct Question<'a> {
+    /// The collection.
+    pub def: &'a CollectionDef,
+    /// Which indexes may be read, by their places.
+    pub ready: &'a (dyn Fn(usize) -> bool + Sync),
+    /// The filter.
+    pub filter: &'a Filter,
+    /// The order.
+    pub order: &'a [OrderBy],
+    /// The direction of ids; by default that of the last key of the order.
+    pub id_order: Option<Direction>,
+    /// Whether documents may be read that no condition chose.
+    pub scan: bool,
+    /// The index to use, by name; none for the best.
+    pub hint: Option<&'a str>,
+}
+
+/// The most branches of a plan.
+const MAX_BRANCHES: usize = 32;
+/// The most combinations of an access.
+pub const MAX_COMBINATIONS: usize = 1000;
+
+impl Question<'_> {
+    /// The best plan; `Unindexed` with the index to declare when there is none that reads chosen documents only.
+    pub fn plan(&self) -> Result<Plan> {
+        let common = Conditions::of(self.def, conjuncts(self.filter));
+        self.check_order(&common)?;
+        let id_order =
+            self.id_order.or_else(|| self.order.last().map(|o| o.direction)).unwrap_or(Direction::Ascending);
+        let fixed = |o: &&OrderBy| !self.attribute(&o.path).is_some_and(|a| common.is_fixed(a));
+        let order: Vec<OrderBy> = self.order.iter().filter(fixed).cloned().collect();
+        let plan = |branches: Vec<Found>| Plan {
+            sort: branches.iter().any(|f| !f.native),
+            scan: branches.iter().any(|f| f.scan),
+            branches: branches.into_iter().map(|f| f.branch).collect(),
+            order: order.clone(),
+            id_order,
+        };
+        let mut best = None;
+        for split in splits(self.filter) {
+            let found: Option<Vec<Option<Found>>> =
+                split.iter().map(|f| self.branch(f, &order, id_order)).collect();
+            let Some(found) = found.map(|f| f.into_iter().flatten().collect()) else { continue };
+            let candidate = plan(found);
+            if best.as_ref().is_none_or(|b: &Plan| cost(&candidate) < cost(b)) {
+                best = Some(candidate);
+            }
+        }
+        match best {
+            Some(plan) if !plan.scan || self.scan => Ok(plan),
+            _ => Err(Error::new(Detail::Unindexed { index: self.needed(&common) })),
+        }
+    }
+
+    fn attribute(&self, path: &Path) -> Option<&str> {
+        self.def.attribute_at(path).map(|a| &*a.name)
+    }
+
+    fn check_order(&self, common: &Conditions<'_>) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        for o in self.order {
+            let bad = |rule: &str| Err(Error::invalid("order", format!("{} {rule}", o.path)));
+            let Some(a) = self.def.attribute_at(&o.path) else {
+                return bad("is not declared as an attribute of one value");
+            };
+            if !seen.insert(&o.path) {
+                return bad("is there twice");
+            }
+            if a.missing == Missing::Skip && !common.implies(&a.name) {
+                return bad("may be missing: require it, give it a default, or have a condition on it");
+            }
+        }
+        Ok(())
+    }
+
+    /// The best access for a conjunction. `Some(None)` where nothing can be found at all.
+    fn branch(&self, filter: &Filter, order: &[OrderBy], id_order: Direction) -> Option<Option<Found>> {
+        let conditions = Conditions::of(self.def, conjuncts(filter));
+        if conditions.is_empty_set() {
+            return Some(None);
+        }
+        let wanted = |name: &str| self.hint.is_none_or(|hint| hint == name);
+        let indexes = self.def.indexes.iter().enumerate();
+        let usable =
+            indexes.filter(|(i, index)| (self.ready)(*i) && wanted(&index.name)).map(|(i, _)| Some(i));
+        let candidates = usable.chain(self.hint.is_none().then_some(None));
+        let found = candidates.filter_map(|i| self.access(i, &conditions, filter, order, id_order));
+        found.min_by_key(|f| f.cost()).map(Some)
+    }
+
+    fn access(
+        &self,
+        index: Option<usize>,
+        c: &Conditions<'_>,
+        filter: &Filter,
+        order: &[OrderBy],
+        id_order: Direction,
+    ) -> Option<Found> {
+        let primary = IndexDef::new("id").id(Direction::Ascending);
+        let def = index.map_or(&primary, |i| &self.def.indexes[i]);
+        // The order of ids is kept for each partition, and for documents by themselves.
+        let by_partition = match (index, &self.def.partition) {
+            (None, p) => *p != Partitioning::Spread,
+            (Some(_), _) => def.scope == Scope::Partition,
+        };
+        let partitioned = matches!(self.def.partition, Partitioning::By(_));
+        let mut used = Used::default();
+        let partitions = match &c.partition {
+            Some(p) if partitioned && (by_partition || index.is_none()) => {
+                used.partition = true;
+                Some(p.clone())
+            }
+            _ if partitioned && by_partition && index.is_some() => return None,
+            // Nothing keeps the ids of all partitions in order: it is a scan, sorted.
+            _ => None,
+        };
+        let crawl = index.is_none() && partitioned && partitions.is_none();
+        let prefix = def.keys.iter().take_while(|k| c.equal.contains_key(&*k.attribute));
+        let equal: Vec<Vec<Scalar>> = prefix.map(|k| c.equal[&*k.attribute].clone()).collect();
+        used.equal.extend(def.keys[..equal.len()].iter().map(|k| &*k.attribute));
+        let combinations = partitions.as_ref().map_or(1, Vec::len);
+        let combinations = equal.iter().try_fold(combinations, |n, v| n.checked_mul(v.len()));
+        if combinations.is_none_or(|n| n > MAX_COMBINATIONS) {
+            return None;
+        }
+        let rest = &def.keys[equal.len()..];
+        // Entries of several values are found by equality only, and documents without a key have no entry.
+        let complete = |k: &super::IndexKey| {
+            self.def
+                .attribute_named(&k.attribute)
+                .is_some_and(|a| a.arity == Arity::One && (a.missing != Missing::Skip || c.implies(&a.name)))
+        };
+        if !rest.iter().all(complete) {
+            return None;
+        }
+        let range = rest.first().and_then(|k| c.range.get(&*k.attribute)).cloned();
+        if range.is_some() {
+            used.range = rest.first().map(|k| &*k.attribute);
+        }
+        let ids = if rest.is_empty() { c.ids.clone() } else { None };
+        used.ids = ids.is_some();
+        let native = if crawl { None } else { self.native(rest, def.id_order, order, id_order) };
+        let chosen = used.partition || !equal.is_empty() || range.is_some() || ids.is_some();
+        let asks = !matches!(filter, Filter::All(all) if all.is_empty());
+        // Whole partitions and whole collections in an order are no scans where nothing else was asked for.
+        let scan = !chosen && (asks || crawl || native.is_none());
+        let covered = c.is_covered_by(&used);
+        let unique =
+            def.unique && rest.is_empty() && combinations == Some(1) && (used.partition || !partitioned);
+        let access = Access {
+            index,
+            partitions,
+            equal,
+            range: range.unwrap_or((Bound::Unbounded, Bound::Unbounded)),
+            ids: ids.unwrap_or((Bound::Unbounded, Bound::Unbounded)),
+            reverse: native.unwrap_or(false),
+        };
+        let weight = used.weight();
+        let branch = Branch { access, filter: filter.clone(), covered };
+        Some(Found { branch, native: native.is_some(), scan, unique, weight })
+    }
+
+    /// Whether an index gives the order by itself; and if so, whether it is to be read backwards.
+    fn native(
+        &self,
+        rest: &[super::IndexKey],
+        id_of_index: Direction,
+        order: &[OrderBy],
+        id_order: Direction,
+    ) -> Option<bool> {
+        if rest.len() != order.len() {
+            return None;
+        }
+        let reverse = id_of_index != id_order;
+        let fits = |(k, o): (&super::IndexKey, &OrderBy)| {
+            self.attribute(&o.path) == Some(&*k.attribute) && (k.direction != o.direction) == reverse
+        };
+        rest.iter().zip(order).all(fits).then_some(reverse)
+    }
+
+    /// The index to declare, in words.
+    fn needed(&self, c: &Conditions<'_>) -> String {
+        let mut keys: Vec<String> = Vec::new();
+        if c.partition.is_some() {
+            keys.push("in its partition".to_owned());
+        }
+        let path = |name: &str| {
+            self.def.attribute_named(name).map_or_else(|| name.to_owned(), |a| a.path.to_string())
+        };
+        keys.extend(c.equal.keys().map(|name| path(name)));
+        keys.extend(c.undeclared.iter().map(|p| format!("{p} (to be declared as an attribute)")));
+        let ordered = |name: &str| self.order.iter().any(|o| self.attribute(&o.path) == Some(name));
+        keys.extend(c.range.keys().filter(|name| !ordered(name)).take(1).map(|name| path(name)));
+        for o in self.order {
+            let direction = if o.direction == Direction::Descending { " desc" } else { "" };
+            keys.push(format!("{}{direction}", o.path));
+        }
+        if keys.is_empty() {
+            keys.push("id".to_owned());
+        }
+        format!("an index of {} by {}", self.def.name, keys.join(", "))
+    }
+}
+
+/// An access that was found, and what speaks for it.
+struct Found {
+    branch: Branch,
+    native: bool,
+    scan: bool,
+    unique: bool,
+    weight: usize,
+}
+
+impl Found {
+    /// Smaller is better.
+    fn cost(&self) -> (bool, bool, bool, std::cmp::Reverse<usize>, bool) {
+        (
+            self.scan,
+            !self.unique,
+            !self.native,
+            std::cmp::Reverse(self.weight),
+            self.branch.access.index.is_none(),
+        )
+    }
+}
+
+fn cost(plan: &Plan) -> (bool, bool, usize) {
+    (plan.scan, plan.sort, plan.branches.len())
+}
+
+/// The conditions that an access decides.
+#[derive(Default)]
+struct Used<'a> {
+    partition: bool,
+    equal: BTreeSet<&'a str>,
+    range: Option<&'a str>,
+    ids: bool,
+}
+
+impl Used<'_> {
+    fn weight(&self) -> usize {
+        2 * (usize::from(self.partition) + self.equal.len()) + usize::from(self.range.is_some() || self.ids)
+    }
+}
+
+/// The parts that all must hold.
+fn conjuncts(filter: &Filter) -> Vec<&Filter> {
+    match filter {
+        Filter::All(all) => all.iter().flat_map(conjuncts).collect(),
+        one => vec![one],
+    }
+}
+
+/// The ways to see a filter as several of which any holds: as one, and by each of its alternatives.
+fn splits(filter: &Filter) -> Vec<Vec<Filter>> {
+    let parts = conjuncts(filter);
+    let whole = |parts: &[&Filter]| match parts {
+        [one] => (*one).clone(),
+        all => Filter::All(all.iter().map(|f| (*f).clone()).collect()),
+    };
+    let mut ways = vec![vec![whole(&parts)]];
+    for (i, part) in parts.iter().enumerate() {
+        let Filter::Any(any) = part else { continue };
+        if any.len() > MAX_BRANCHES {
+            continue;
+        }
+        let one = |alternative| {
+            let mut parts: Vec<&Filter> = parts.clone();
+            parts[i] = alternative;
+            whole(&parts.into_iter().flat_map(conjuncts).collect::<Vec<_>>())
+        };
+        ways.push(any.iter().map(one).collect());
+    }
+    ways
+}
+
+/// What a conjunction says of each attribute.
+#[derive(Default)]
+struct Conditions<'a> {
+    partition: Option<Vec<String>>,
+    equal: BTreeMap<&'a str, Vec<Scalar>>,
+    range: BTreeMap<&'a str, (Bound<Scalar>, Bound<Scalar>)>,
+    ids: Option<(Bound<DocumentId>, Bound<DocumentId>)>,
+    undeclared: Vec<&'a Path>,
+    /// Attributes that have a value wherever the conjunction holds.
+    implied: BTreeSet<&'a str>,
+    /// Some part is decided on documents only.
+    residual: bool,
+    never: bool,
+}
+
+impl<'a> Conditions<'a> {
+    fn of(def: &'a CollectionDef, parts: Vec<&'a Filter>) -> Self {
+        let mut c = Conditions::default();
+        for part in parts {
+            c.add(def, part);
+        }
+        c
+    }
+
+    fn add(&mut self, def: &'a CollectionDef, part: &'a Filter) {
+        let one = |p: &Path| def.attribute_at(p).map(|a| &*a.name);
+        match part {
+            Filter::Any(any) if any.is_empty() => self.never = true,
+            Filter::Compare(p, Comparison::Eq, v) => self.equals(def, p, one(p), vec![v.clone()]),
+            Filter::In(p, vs) => self.equals(def, p, one(p), vs.clone()),
+            Filter::Compare(p, comparison, v) => match (one(p), bounds(*comparison, v)) {
+                (Some(a), Some(range)) => self.within(a, range),
+                (a, _) => {
+                    self.residual = true;
+                    self.implied.extend(a);
+                    self.undeclared.extend(a.is_none().then_some(p));
+                }
+            },
+            Filter::Prefix(p, s) => match one(p) {
+                Some(a) => self.within(a, prefix(s)),
+                None => self.only_on_documents(p),
+            },
+            Filter::Contains(p, v) => self.contains(def.elements_at(p), p, vec![v.clone()]),
+            Filter::ContainsAny(p, vs) => self.contains(def.elements_at(p), p, vs.clone()),
+            Filter::ContainsAll(p, vs) if !vs.is_empty() => {
+                self.contains(def.elements_at(p), p, vec![vs[0].clone()]);
+                self.residual |= vs.len() > 1;
+            }
+            Filter::HasEntry(p, k, v) => {
+                self.contains(def.entries_at(p), p, vec![Scalar::Str(entry(k, v))]);
+                self.residual = true;
+            }
+            Filter::Id(from, to) => {
+                let now = self.ids.take().unwrap_or((Bound::Unbounded, Bound::Unbounded));
+                self.ids = Some((
+                    tighter(now.0, from.clone(), &|a, b| Some(a.cmp(b)), true),
+                    tighter(now.1, to.clone(), &|a, b| Some(a.cmp(b)), false),
+                ));
+            }
+            Filter::NotIn(p, _) => {
+                self.implied.extend(one(p));
+                self.only_on_documents(p);
+            }
+            Filter::Exists(p) => {
+                self.implied.extend(one(p));
+                self.residual = true;
+            }
+            _ => self.residual = true,
+        }
+    }
+
+    fn only_on_documents(&mut self, path: &'a Path) {
+        self.residual = true;
+        self.undeclared.push(path);
+    }
+
+    fn equals(
+        &mut self,
+        def: &CollectionDef,
+        path: &'a Path,
+        attribute: Option<&'a str>,
+        mut values: Vec<Scalar>,
+    ) {
+        sort(&mut values);
+        let mut known = false;
+        if matches!(&def.partition, Partitioning::By(p) if p == path) {
+            let texts =
+                values.iter().filter_map(|v| if let Scalar::Str(s) = v { Some(s.clone()) } else { None });
+            let mut texts: Vec<String> = texts.collect();
+            if let Some(now) = &self.partition {
+                texts.retain(|t| now.contains(t));
+            }
+            self.never |= texts.is_empty();
+            self.partition = Some(texts);
+            known = true;
+        }
+        match attribute {
+            Some(a) => {
+                self.implied.insert(a);
+                if let Some(now) = self.equal.get(a) {
+                    values.retain(|v| now.contains(v));
+                }
+                self.never |= values.is_empty();
+                self.equal.insert(a, values);
+            }
+            None if known => {}
+            None => {
+                self.never |= values.is_empty();
+                self.only_on_documents(path);
+            }
+        }
+    }
+
+    fn contains(&mut self, attribute: Option<&'a super::Attribute>, path: &'a Path, mut values: Vec<Scalar>) {
+        sort(&mut values);
+        self.never |= values.is_empty();
+        match attribute {
+            // One condition an attribute: others are decided on the documents.
+            Some(a) if !self.equal.contains_key(&*a.name) => {
+                self.equal.insert(&a.name, values);
+            }
+            Some(_) => self.residual = true,
+            None => self.only_on_documents(path),
+        }
+    }
+
+    fn within(&mut self, attribute: &'a str, (from, to): (Bound<Scalar>, Bound<Scalar>)) {
+        self.implied.insert(attribute);
+        let now = self.range.remove(attribute).unwrap_or((Bound::Unbounded, Bound::Unbounded));
+        let compare = |a: &Scalar, b: &Scalar| a.compare(b);
+        let both = (tighter(now.0, from, &compare, true), tighter(now.1, to, &compare, false));
+        self.range.insert(attribute, both);
+    }
+
+    fn is_fixed(&self, attribute: &str) -> bool {
+        self.equal.get(attribute).is_some_and(|v| v.len() == 1)
+    }
+
+    fn implies(&self, attribute: &str) -> bool {
+        self.implied.contains(attribute)
+    }
+
+    fn is_empty_set(&self) -> bool {
+        let empty = |from: &Bound<Scalar>, to: &Bound<Scalar>| match (from, to) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(a), Bound::Included(b)) => a.compare(b).is_none_or(Ordering::is_gt),
+            (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => {
+                a.compare(b).is_none_or(Ordering::is_ge)
+            }
+        };
+        let no_ids = self.ids.as_ref().is_some_and(|(from, to)| match (from, to) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(a), Bound::Included(b)) => a > b,
+            (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a >= b,
+        });
+        self.never || no_ids || self.range.values().any(|(from, to)| empty(from, to))
+    }
+
+    fn is_covered_by(&self, used: &Used<'_>) -> bool {
+        !self.residual
+            && (self.partition.is_none() || used.partition)
+            && self.equal.keys().all(|a| used.equal.contains(a))
+            && self.range.keys().all(|a| used.range == Some(*a))
+            && (self.ids.is_none() || used.ids)
+    }
+}
+
+fn sort(values: &mut Vec<Scalar>) {
+    values.sort_by(|a, b| a.compare(b).unwrap_or(Ordering::Equal));
+    values.dedup();
+}
+
+fn bounds(comparison: Comparison, v: &Scalar) -> Option<(Bound<Scalar>, Bound<Scalar>)> {
+    let v = v.clone();
+    Some(match comparison {
+        Comparison::Lt => (Bound::Unbounded, Bound::Excluded(v)),
+        Comparison::Le => (Bound::Unbounded, Bound::Included(v)),
+        Comparison::Gt => (Bound::Excluded(v), Bound::Unbounded),
+        Comparison::Ge => (Bound::Included(v), Bound::Unbounded),
+        Comparison::Eq | Comparison::Ne => return None,
+    })
+}
+
+/// The texts that begin so: up to the smallest text that is larger than all of them.
+fn prefix(s: &str) -> (Bound<Scalar>, Bound<Scalar>) {
+    let mut end = s.to_owned();
+    while let Some(last) = end.pop() {
+        // Surrogates are no characters; UTF-8 orders the others as their numbers.
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            c => char::from_u32(u32::from(c) + 1),
+        };
+        if let Some(next) = next {
+            end.push(next);
+            return (Bound::Included(Scalar::from(s)), Bound::Excluded(Scalar::Str(end)));
+        }
+    }
+    (Bound::Included(Scalar::from(s)), Bound::Unbounded)
+}
+
+/// The bound that lets fewer through.
+fn tighter<T>(
+    a: Bound<T>,
+    b: Bound<T>,
+    compare: &dyn Fn(&T, &T) -> Option<Ordering>,
+    lower: bool,
+) -> Bound<T> {
+    let (x, y) = match (&a, &b) {
+        (Bound::Unbounded, _) => return b,
+        (_, Bound::Unbounded) => return a,
+        (Bound::Included(x) | Bound::Excluded(x), Bound::Included(y) | Bound::Excluded(y)) => (x, y),
+    };
+    match compare(x, y) {
+        Some(Ordering::Equal) => {
+            if matches!(a, Bound::Excluded(_)) {
+                a
+            } else {
+                b
+            }
+        }
+        Some(Ordering::Less) => {
+            if lower {
+                b
+            } else {
+                a
+            }
+        }
+        _ => {
+            if lower {
+                a
+            } else {
+                b
+            }
+        }
+    }
+}
