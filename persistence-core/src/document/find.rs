@@ -173,6 +173,7 @@ impl Finder<'_> {
         Position { keys: keys(self.def, &plan.order, doc), key: doc.key.clone() }
     }
 
+    #[allow(clippy::too_many_arguments)]
     async fn merged(
         &self,
         cx: &Context,

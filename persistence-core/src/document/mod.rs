@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`collection`] | documents as values of a Rust type
 //! | [`definition`] | what a collection declares |
 //! | [`path`], [`scalar`] | where values are in a document, and how they compare |
 //! | [`value`] | checking a document; its attributes; the tuples of its index entries |
@@ -10,6 +11,7 @@
 //! | [`find`] | running a plan on whatever can read index entries: pages, order, budgets |
 //! | [`write`] | what a write does to a document, as a pure function |
 
+pub mod collection;
 pub mod definition;
 pub mod filter;
 pub mod find;

@@ -25,6 +25,18 @@ pub struct OrderBy {
     pub direction: Direction,
 }
 
+impl OrderBy {
+    /// Smallest first.
+    pub fn asc(path: Path) -> Self {
+        OrderBy { path, direction: Direction::Ascending }
+    }
+
+    /// Largest first.
+    pub fn desc(path: Path) -> Self {
+        OrderBy { path, direction: Direction::Descending }
+    }
+}
+
 /// What to read of an index: the entries of every combination of a partition and of a value of each of the first keys, in the
 /// order of the keys that are left, then of ids, then of partitions.
 #[derive(Clone, Debug, PartialEq)]

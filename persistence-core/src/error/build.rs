@@ -55,6 +55,11 @@ impl Error {
         Error::new(Detail::Closed { resource: resource.into() })
     }
 
+    /// `Aborted`: the caller's own code refused.
+    pub fn aborted(reason: impl Into<String>) -> Self {
+        Error::new(Detail::Aborted { reason: reason.into() })
+    }
+
     /// `Corrupted`: stored data is damaged.
     pub fn corrupted(entity: impl Into<String>, problem: impl Into<String>) -> Self {
         Error::new(Detail::Corrupted { entity: entity.into(), problem: problem.into() })

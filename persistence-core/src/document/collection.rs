@@ -1,0 +1,295 @@
+//! Documents as values of a Rust type: the definition next to the type, and atomic read-modify-write.
+
+use super::definition::CollectionDef;
+use super::filter::Filter;
+use super::write::{Action, DocumentWrite, Pre};
+use super::{Document, DocumentKey};
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::AttemptId;
+use crate::page::{PageRequest, PageToken};
+use crate::persistence::Persistence;
+use crate::store::*;
+use crate::time::Timestamp;
+use futures_util::stream::{self, Stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A type whose values are documents of one collection.
+pub trait Documented: Serialize + DeserializeOwned + Send + Sync {
+    /// What its collection declares.
+    fn definition() -> CollectionDef;
+
+    /// The key of this value.
+    fn key(&self) -> DocumentKey;
+}
+
+/// The documents of one type.
+///
+/// ```
+/// use persistence_core::document::collection::{Collection, Documented, Update};
+/// use persistence_core::document::*;
+/// use persistence_core::{Context, Persistence, Result};
+/// use std::sync::Arc;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Robot {
+///     name: String,
+///     zone: String,
+///     battery: i64,
+/// }
+///
+/// impl Documented for Robot {
+///     fn definition() -> CollectionDef {
+///         let text = |name: &str| Attribute::new(name, name.parse().expect("a path"), KeyType::Str { max: 100 });
+///         CollectionDef::new("robot", IdKind::Text)
+///             .attribute(text("zone").required())
+///             .index(IndexDef::new("by_zone").asc("zone"))
+///     }
+///
+///     fn key(&self) -> DocumentKey {
+///         DocumentKey::new(&*self.name)
+///     }
+/// }
+///
+/// async fn drain(db: Arc<dyn Persistence>) -> Result<()> {
+///     let (cx, robots) = (Context::new(), Collection::<Robot>::new(db));
+///     robots.ensure(&cx).await?;
+///     robots.create(&cx, &Robot { name: "r2".to_owned(), zone: "north".to_owned(), battery: 9 }).await?;
+///     let drain = |r: &mut Robot| {
+///         r.battery -= 1;
+///         Ok(Update::Write)
+///     };
+///     let drained = robots.update(&cx, &DocumentKey::new("r2"), drain).await?;
+///     assert_eq!(drained.value.battery, 8);
+///     let north = robots.find(&cx, &robots.query(Filter::eq("zone".parse()?, "north"), 10)).await?;
+///     assert_eq!(north.documents[0].version, 2);
+///     Ok(())
+/// }
+/// ```
+pub struct Collection<T> {
+    db: Arc<dyn Persistence>,
+    name: String,
+    tries: u32,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Collection<T> {
+    fn clone(&self) -> Self {
+        Collection { db: self.db.clone(), name: self.name.clone(), tries: self.tries, of: PhantomData }
+    }
+}
+
+/// A value with what the store knows of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored<T> {
+    /// The value.
+    pub value: T,
+    /// The document's key.
+    pub key: DocumentKey,
+    /// Its version.
+    pub version: i64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+    /// When it was deleted softly; none while it lives.
+    pub deleted: Option<Timestamp>,
+    /// From when on nobody sees it.
+    pub expires: Option<Timestamp>,
+}
+
+/// One page of values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found<T> {
+    /// The values, in the query's order.
+    pub documents: Vec<Stored<T>>,
+    /// Where the next page begins; none when there is nothing more.
+    pub next: Option<PageToken>,
+    /// The page may be short: see [`DocumentPage::budget_exhausted`].
+    pub budget_exhausted: bool,
+}
+
+/// What the closure of an [`update`](Collection::update) wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)]
+pub enum Update {
+    /// Write what it made.
+    Write,
+    /// Leave the document as it was.
+    NoChange,
+}
+
+/// How often an update is tried, if others come first.
+pub const DEFAULT_TRIES: u32 = 10;
+
+impl<T: Documented> Collection<T> {
+    /// The collection on a database. Nothing is sent.
+    pub fn new(db: Arc<dyn Persistence>) -> Self {
+        Collection { db, name: T::definition().name, tries: DEFAULT_TRIES, of: PhantomData }
+    }
+
+    /// The same collection, with updates that are tried so often.
+    #[must_use]
+    pub fn with_tries(mut self, tries: u32) -> Self {
+        self.tries = tries.max(1);
+        self
+    }
+
+    /// Makes the collection and its indexes as declared.
+    pub async fn ensure(&self, cx: &Context) -> Result<Ensured> {
+        let req = EnsureCollections { definitions: vec![T::definition()], mode: EnsureMode::Apply };
+        self.store().ensure_collections(cx, &req).await
+    }
+
+    fn store(&self) -> &dyn DocumentStore {
+        self.db.documents()
+    }
+
+    /// The value of a key; none where there is none.
+    pub async fn get(&self, cx: &Context, key: &DocumentKey) -> Result<Option<Stored<T>>> {
+        self.document(cx, key).await?.map(|d| self.typed(d)).transpose()
+    }
+
+    async fn document(&self, cx: &Context, key: &DocumentKey) -> Result<Option<Document>> {
+        let req =
+            GetDocuments { collection: self.name.clone(), keys: vec![key.clone()], deleted: Deleted::Hide };
+        Ok(self.store().get_documents(cx, &req).await?.pop().flatten())
+    }
+
+    /// Stores a value that is not there yet; else `AlreadyExists`.
+    pub async fn create(&self, cx: &Context, value: &T) -> Result<Stored<T>> {
+        self.put(cx, value, Pre::Absent).await
+    }
+
+    /// Stores a value if a condition holds.
+    pub async fn put(&self, cx: &Context, value: &T, pre: Pre) -> Result<Stored<T>> {
+        self.put_until(cx, value, pre, None).await
+    }
+
+    /// Stores a value that nobody sees any more from then on.
+    pub async fn put_until(
+        &self,
+        cx: &Context,
+        value: &T,
+        pre: Pre,
+        expires: Option<Timestamp>,
+    ) -> Result<Stored<T>> {
+        let body = serde_json::to_value(value).map_err(unwritable)?;
+        let written = self.write(cx, value.key(), pre, Action::Put { body, expires }).await?;
+        written
+            .document
+            .map(|d| self.typed(d))
+            .unwrap_or_else(|| Err(Error::corrupted(&*self.name, "no answer")))
+    }
+
+    /// Hides a document. False when there was none.
+    pub async fn soft_delete(&self, cx: &Context, key: &DocumentKey, pre: Pre) -> Result<bool> {
+        Ok(self.write(cx, key.clone(), pre, Action::SoftDelete).await?.changed)
+    }
+
+    /// Removes a document. False when there was none.
+    pub async fn delete(&self, cx: &Context, key: &DocumentKey, pre: Pre) -> Result<bool> {
+        Ok(self.write(cx, key.clone(), pre, Action::Delete).await?.changed)
+    }
+
+    async fn write(&self, cx: &Context, key: DocumentKey, pre: Pre, action: Action) -> Result<Written> {
+        let write = DocumentWrite { collection: self.name.clone(), key, pre, action };
+        let req = WriteDocuments { writes: vec![write], attempt: AttemptId::new() };
+        let mut written = self.store().write_documents(cx, &req).await?;
+        written.pop().ok_or_else(|| Error::corrupted(&*self.name, "no answer"))
+    }
+
+    /// Changes a document as one atomic step: reads it, calls `change`, writes the result if nobody else wrote meanwhile, and
+    /// begins again otherwise. `change` may run several times, and may refuse with an error ([`Error::aborted`]), which leaves
+    /// no trace. `NotFound` where there is no document; `ConditionFailed` when others came first every time.
+    pub async fn update(
+        &self,
+        cx: &Context,
+        key: &DocumentKey,
+        mut change: impl FnMut(&mut T) -> Result<Update> + Send,
+    ) -> Result<Stored<T>> {
+        let mut pause = Duration::from_millis(1);
+        for left in (0..self.tries).rev() {
+            let Some(stored) = self.document(cx, key).await? else {
+                return Err(Error::not_found("document", format!("{} {key}", self.name)));
+            };
+            let Stored { mut value, version, expires, .. } = self.typed(stored.clone())?;
+            if change(&mut value)? == Update::NoChange {
+                return self.typed(stored);
+            }
+            if value.key() != *key {
+                return Err(Error::invalid("key", "a document's key never changes"));
+            }
+            match self.put_until(cx, &value, Pre::Version(version), expires).await {
+                Err(e) if e.kind() == ErrorKind::ConditionFailed && left > 0 => {}
+                result => return result,
+            }
+            // Whoever meets again at once meets again and again.
+            let spread = u32::from(Uuid::new_v4().as_bytes()[0]);
+            tokio::time::sleep(pause * spread / 128).await;
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+        Err(Error::timeout("document.update"))
+    }
+
+    /// A query of the first page, in the order of ids.
+    pub fn query(&self, filter: Filter, size: u32) -> FindDocuments {
+        FindDocuments::new(&*self.name, filter, size)
+    }
+
+    /// One page of a query.
+    pub async fn find(&self, cx: &Context, query: &FindDocuments) -> Result<Found<T>> {
+        let page = self.store().find_documents(cx, query).await?;
+        let documents = page.documents.into_iter().map(|d| self.typed(d)).collect::<Result<_>>()?;
+        Ok(Found { documents, next: page.next, budget_exhausted: page.budget_exhausted })
+    }
+
+    /// Every value of a query, read in pages. Ends with the first error.
+    pub fn stream(
+        &self,
+        cx: &Context,
+        query: FindDocuments,
+    ) -> impl Stream<Item = Result<Stored<T>>> + Send + use<T> {
+        let (all, cx) = (self.clone(), cx.clone());
+        let pages = stream::try_unfold(Some(query), move |query| {
+            let (all, cx) = (all.clone(), cx.clone());
+            async move {
+                let Some(mut query) = query else { return Ok(None) };
+                let page = all.find(&cx, &query).await?;
+                let next = page.next.map(|token| {
+                    query.page = PageRequest::after(query.page.size, token);
+                    query
+                });
+                Ok(Some((stream::iter(page.documents.into_iter().map(Ok)), next)))
+            }
+        });
+        futures_util::TryStreamExt::try_flatten(pages)
+    }
+
+    /// How many documents a filter holds of.
+    pub async fn count(&self, cx: &Context, filter: Filter) -> Result<u64> {
+        let req = CountDocuments {
+            collection: self.name.clone(),
+            filter,
+            deleted: Deleted::Hide,
+            scan: ScanPolicy::Forbid,
+        };
+        self.store().count_documents(cx, &req).await
+    }
+
+    fn typed(&self, d: Document) -> Result<Stored<T>> {
+        let Document { key, version, created, updated, deleted, expires, body } = d;
+        let value = serde_json::from_value(body);
+        let value = value.map_err(|e| Error::corrupted(format!("{} {key}", self.name), e.to_string()))?;
+        Ok(Stored { value, key, version, created, updated, deleted, expires })
+    }
+}
+
+fn unwritable(e: serde_json::Error) -> Error {
+    Error::invalid("value", format!("cannot be written as JSON: {e}"))
+}
