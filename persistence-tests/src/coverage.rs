@@ -7,7 +7,7 @@ use crate::{generic, nosql, sql};
 use persistence_core::ErrorKind;
 use persistence_core::layer::{Effect, Operations};
 use persistence_core::store::{
-    ExecutionStore, HistoryStore, MaintenanceStore, QueueStore, ShardStore, TaskStore,
+    DocumentStore, ExecutionStore, HistoryStore, MaintenanceStore, QueueStore, ShardStore, TaskStore,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +75,7 @@ pub fn stores() -> Vec<(&'static str, Methods)> {
             vec![$((<dyn $store as Operations>::STORE, <dyn $store as Operations>::METHODS)),*]
         };
     }
-    list!(ShardStore, ExecutionStore, HistoryStore, TaskStore, QueueStore, MaintenanceStore)
+    list!(ShardStore, ExecutionStore, HistoryStore, TaskStore, QueueStore, DocumentStore, MaintenanceStore)
 }
 
 /// Errors that the documentation of an operation names.

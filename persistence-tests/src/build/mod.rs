@@ -1,5 +1,6 @@
 //! Requests with sensible contents, and what must be read back after them: for cases, and for tests of one's own.
 
+pub mod document;
 pub mod execution;
 pub mod expect;
 pub mod history;

@@ -6,6 +6,7 @@ mod apply;
 mod blobs;
 mod calls;
 pub(crate) mod crawl;
+mod document;
 mod execution_create;
 mod execution_delete;
 mod execution_limits;
@@ -42,6 +43,7 @@ pub fn cases() -> Vec<Case<Fixture>> {
         task::cases,
         queue::cases,
         maintenance::cases,
+        document::cases,
         crate::model::cases,
     ];
     modules.into_iter().flat_map(|list| list()).collect()

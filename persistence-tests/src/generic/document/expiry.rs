@@ -1,0 +1,63 @@
+//! Documents that expire.
+
+use crate::build::document::*;
+use crate::build::expect::{failed, missing};
+use persistence_core::document::write::Pre;
+use persistence_core::document::*;
+use persistence_core::store::*;
+use persistence_core::{Clock, ErrorKind};
+use serde_json::json;
+use std::time::Duration;
+
+crate::cases! {
+    group: "document";
+
+    /// An expired document is there for nobody from that moment on, and its id is free; before it is as any other.
+    #[covers("P18", "document.get_documents", "document.find_documents", "document.write_documents!not_found")]
+    async fn an_expired_document_is_gone(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        let (key, body) = (at("p", "a"), machine("p", 1, json!({"name": "n"})));
+        let end = t.clock.now().after(Duration::from_secs(60));
+        let put = docs.put_until(&key, body.clone(), Pre::Absent, Some(end)).await?;
+        assert_eq!(put.expires, Some(end));
+        t.clock.advance(Duration::from_millis(59_999));
+        assert_eq!(docs.get(&key).await?, Some(put));
+        assert_eq!(docs.ids(Filter::eq(path("name"), "n"), &[]).await?, ["a"]);
+        t.clock.advance(Duration::from_millis(1));
+        assert_eq!(docs.get_all(std::slice::from_ref(&key), Deleted::Any).await?, [None]);
+        for filter in [Filter::eq(path("name"), "n"), Filter::id("a"), Filter::eq(path("project"), "p")] {
+            let query = FindDocuments { deleted: Deleted::Any, ..docs.query(filter.clone(), &[], 5) };
+            assert_eq!(docs.all(&query).await?, []);
+            assert_eq!(docs.count(filter, ScanPolicy::Forbid).await?, 0);
+        }
+        missing(docs.put_if(&key, body.clone(), Pre::Present).await);
+        failed(docs.put_if(&key, body.clone(), Pre::Version(1)).await, ErrorKind::ConditionFailed);
+        let again = docs.put_if(&key, body, Pre::Absent).await?;
+        assert_eq!((again.version, again.expires, again.created), (1, None, t.clock.now()));
+        t.clock.advance(Duration::from_secs(100_000));
+        assert!(docs.get(&key).await?.is_some(), "it no longer expires");
+        assert_eq!(docs.ids(Filter::eq(path("name"), "n"), &[]).await?, ["a"]);
+    }
+
+    /// A sweep removes what has expired, as much as it may, and nothing else.
+    #[covers("P18", "document.sweep_documents")]
+    async fn a_sweep_removes_what_expired(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        let now = t.clock.now();
+        for i in 0..10_u64 {
+            let expires = (i < 8).then(|| now.after(Duration::from_secs(i)));
+            let body = machine("p", 1, json!({"tags": ["x"]}));
+            docs.put_until(&at("p", &format!("d{i}")), body, Pre::Absent, expires).await?;
+        }
+        assert_eq!(docs.sweep(t, 100).await?, 1, "the one that expires now");
+        t.clock.advance(Duration::from_secs(5));
+        assert_eq!(docs.sweep(t, 2).await?, 2);
+        assert_eq!(docs.sweep(t, 100).await?, 3);
+        assert_eq!(docs.sweep(t, 100).await?, 0);
+        assert_eq!(docs.ids(Filter::Contains(path("tags"), "x".into()), &[]).await?, ["d6", "d7", "d8", "d9"]);
+        docs.put(&at("p", "d6"), machine("p", 2, json!({}))).await?;
+        t.clock.advance(Duration::from_secs(50));
+        assert_eq!(docs.sweep(t, 100).await?, 1);
+        assert_eq!(docs.ids(Filter::eq(path("project"), "p"), &[]).await?, ["d6", "d8", "d9"]);
+    }
+}

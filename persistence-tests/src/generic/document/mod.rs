@@ -1,0 +1,34 @@
+//! Documents.
+
+mod body;
+mod ensure;
+mod expiry;
+mod lost;
+mod oracle;
+mod paging;
+mod query;
+mod race;
+mod random;
+mod together;
+mod unique;
+mod write;
+
+use crate::{Case, Fixture};
+
+/// The cases of all files.
+pub(super) fn cases() -> Vec<Case<Fixture>> {
+    let files = [
+        write::cases(),
+        body::cases(),
+        race::cases(),
+        together::cases(),
+        unique::cases(),
+        query::cases(),
+        paging::cases(),
+        random::cases(),
+        expiry::cases(),
+        ensure::cases(),
+        lost::cases(),
+    ];
+    files.into_iter().flatten().collect()
+}
