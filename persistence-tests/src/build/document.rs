@@ -84,9 +84,14 @@ pub struct Docs {
 }
 
 impl Docs {
+    /// The collection, which is not made yet.
+    pub fn declared(t: &Fixture, def: CollectionDef) -> Docs {
+        Docs { p: t.p.clone(), def, cx: t.cx() }
+    }
+
     /// Makes the collection.
     pub async fn ensured(t: &Fixture, def: CollectionDef) -> Result<Docs> {
-        let docs = Docs { p: t.p.clone(), def, cx: t.cx() };
+        let docs = Docs::declared(t, def);
         docs.ensure(EnsureMode::Apply).await?;
         Ok(docs)
     }

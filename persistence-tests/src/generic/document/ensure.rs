@@ -28,8 +28,7 @@ crate::cases! {
     /// Ensuring twice does nothing the second time; planning tells and does nothing; verifying finds nothing wrong.
     #[covers("document.ensure_collections")]
     async fn ensuring_is_idempotent(t) {
-        let docs = Docs { p: t.p.clone(), ..Docs::ensured(t, plain(t)).await? };
-        let planned = Docs { def: machines(t), ..docs };
+        let planned = Docs::declared(t, machines(t));
         let plan = planned.ensure(EnsureMode::Plan).await?;
         assert!(!plan.changes.is_empty());
         assert!(plan.changes.iter().all(|c| c.collection == planned.def.name));

@@ -10,14 +10,14 @@ use serde_json::json;
 
 async fn seeded(t: &crate::Fixture) -> persistence_core::Result<Docs> {
     let docs = Docs::ensured(t, machines(t)).await?;
-    for i in 0..12 {
-        let project = ["p", "q"][i % 2];
+    for i in 0..12_i32 {
+        let project = if i % 2 == 0 { "p" } else { "q" };
         let more = json!({
-            "name": format!("app-{i}"), "kind": i % 3, "score": i as f64 / 2.0, "enabled": i % 4 == 0,
+            "name": format!("app-{i}"), "kind": i % 3, "score": f64::from(i) / 2.0, "enabled": i % 4 == 0,
             "tags": [format!("t{}", i % 3), "all"], "labels": {"env": (if i < 6 { "dev" } else { "prd" })},
             "services": {"a": {"resource": format!("r{}", i % 5)}},
         });
-        docs.put(&at(project, &format!("d{i:02}")), machine(project, 100 - i as i64, more)).await?;
+        docs.put(&at(project, &format!("d{i:02}")), machine(project, i64::from(100 - i), more)).await?;
     }
     Ok(docs)
 }
