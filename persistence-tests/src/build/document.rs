@@ -164,8 +164,12 @@ impl Docs {
 
     /// Documents by key.
     pub async fn get_all(&self, keys: &[DocumentKey], deleted: Deleted) -> Result<Vec<Option<Document>>> {
-        let req = GetDocuments { collection: self.def.name.clone(), keys: keys.to_vec(), deleted };
-        self.p.documents().get_documents(&self.cx, &req).await
+        self.p.documents().get_documents(&self.cx, &self.getting(keys, deleted)).await
+    }
+
+    /// Reads documents by key.
+    pub fn getting(&self, keys: &[DocumentKey], deleted: Deleted) -> GetDocuments {
+        GetDocuments { collection: self.def.name.clone(), keys: keys.to_vec(), deleted }
     }
 
     /// A document by key.
@@ -224,8 +228,12 @@ impl Docs {
 
     /// Removes what has expired by now.
     pub async fn sweep(&self, t: &Fixture, limit: u32) -> Result<u64> {
-        let req = SweepDocuments { collection: self.def.name.clone(), limit, before: t.clock.now() };
-        self.p.documents().sweep_documents(&self.cx, &req).await
+        self.p.documents().sweep_documents(&self.cx, &self.sweeping(t, limit)).await
+    }
+
+    /// Removes what has expired by now.
+    pub fn sweeping(&self, t: &Fixture, limit: u32) -> SweepDocuments {
+        SweepDocuments { collection: self.def.name.clone(), limit, before: t.clock.now() }
     }
 }
 

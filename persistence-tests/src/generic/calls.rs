@@ -1,15 +1,18 @@
 //! One call of every operation of every store.
 
 use crate::Fixture;
+use crate::build::document::{Docs, at, machine, machines};
 use crate::build::execution::{Flow, bounds, move_shard, shard};
 use crate::build::history::Tree;
 use crate::build::record::*;
 use crate::build::{queue, task};
 use futures_util::future::BoxFuture;
+use persistence_core::document::write::{Action, Pre};
+use persistence_core::document::{Document, Filter};
 use persistence_core::layer::Effect;
 use persistence_core::store::ExecutionState::*;
 use persistence_core::store::*;
-use persistence_core::{Context, PageRequest, Persistence, Result, ShardId};
+use persistence_core::{AttemptId, Context, PageRequest, Persistence, Result, ShardId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +75,11 @@ macro_rules! plain {
 
 plain!(
     (),
+    Ensured,
+    Vec<Option<Document>>,
+    Vec<Written>,
+    DocumentPage,
+    Explain,
     i64,
     u64,
     Option<u64>,
@@ -124,6 +132,16 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
         t.p.queues().create_queue(&t.cx(), &queue::create(key)).await?;
         t.p.queues().enqueue(&t.cx(), &queue::enqueue(key, &["a", "b"])).await?;
     }
+    let docs = Docs::ensured(t, machines(t)).await?;
+    let all = docs.query(Filter::everything(), &[], 2);
+    let count = CountDocuments {
+        collection: docs.def.name.clone(),
+        filter: Filter::everything(),
+        deleted: Deleted::Hide,
+        scan: ScanPolicy::Forbid,
+    };
+    let put = Action::Put { body: machine("p", 1, serde_json::json!({})), expires: None };
+    let put = docs.one(&at("p", "a"), Pre::Absent, put);
     let (c, page) = (TaskCategory::TRANSFER, || PageRequest::first(2));
     let (min, max) = bounds(c);
     let plans = vec![w.sibling(t).brand_new(&snapshot(t.run(), Running)).lower()?];
@@ -181,6 +199,15 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
             get_ack_levels(queue::acks(line)),
             range_delete_messages(queue::delete(&fifo[1], 0)),
             list_queues(queue::list(QueueType::Normal, page())),
+        }
+        "document" documents: {
+            ensure_collections(EnsureCollections { definitions: vec![machines(t)], mode: EnsureMode::Apply }),
+            get_documents(docs.getting(&[at("p", "a")], Deleted::Hide)),
+            write_documents(WriteDocuments { writes: vec![put], attempt: AttemptId::new() }),
+            find_documents(all.clone()),
+            count_documents(count),
+            explain_documents(all),
+            sweep_documents(docs.sweeping(t, 5)),
         }
         "maintenance" maintenance: {
             scavenge(Scavenge { limit: 10, safety_age: Duration::from_secs(86_400), token: None }),
