@@ -52,6 +52,7 @@ pub mod faults;
 pub mod faulty;
 pub mod faulty_sql;
 pub mod fixture;
+pub mod fixtures;
 pub mod generic;
 mod guard;
 pub mod harness;

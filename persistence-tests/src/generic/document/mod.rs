@@ -1,6 +1,7 @@
 //! Documents.
 
 mod body;
+mod domain;
 mod ensure;
 mod expiry;
 mod lost;
@@ -29,6 +30,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         expiry::cases(),
         ensure::cases(),
         lost::cases(),
+        domain::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -1,6 +1,6 @@
 //! Random documents, random queries: every driver finds what the oracle finds, in its order.
 
-use super::oracle;
+use super::oracle::Oracle;
 use crate::build::document::*;
 use persistence_core::document::plan::OrderBy;
 use persistence_core::document::write::Pre;
@@ -162,7 +162,7 @@ crate::cases! {
                     docs.all(&FindDocuments { scan, ..query.clone() }).await?
                 }
             };
-            let wanted = oracle::answer(&stored, &filter, &order, id_order);
+            let wanted = Oracle::of(&docs.def).answer(&stored, &filter, &order, id_order);
             let keys = |docs: &[Document]| docs.iter().map(|d| d.key.to_string()).collect::<Vec<_>>();
             assert_eq!(keys(&found), keys(&wanted), "{query:?}\n{explained:?}");
             assert_eq!(found, wanted, "the documents themselves");
