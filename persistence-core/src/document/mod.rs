@@ -12,6 +12,7 @@
 //! | [`write`] | what a write does to a document, as a pure function |
 
 pub mod collection;
+mod conditions;
 pub mod definition;
 pub mod filter;
 pub mod find;

@@ -1,0 +1,147 @@
+use super::super::conditions::prefix;
+use super::super::definition::{Attribute, IdKind};
+use super::super::scalar::{KeyType, TimeUnit};
+use super::*;
+use crate::error::ErrorKind;
+
+fn path(p: &str) -> Path {
+    p.parse().unwrap()
+}
+
+fn def() -> CollectionDef {
+    let text = KeyType::Str { max: 40 };
+    CollectionDef::new("c", IdKind::Text)
+        .partition_by(path("project"))
+        .attribute(Attribute::new("name", path("name"), text))
+        .attribute(Attribute::new("kind", path("kind"), KeyType::I64).default_value(0))
+        .attribute(Attribute::new("updated", path("updated"), KeyType::Time(TimeUnit::Millis)).required())
+        .attribute(Attribute::new("tag", path("tags"), text).elements())
+        .index(IndexDef::new("page").in_partition().desc("updated").id(Direction::Ascending))
+        .index(IndexDef::new("by_kind").in_partition().asc("kind").desc("updated").id(Direction::Ascending))
+        .index(IndexDef::new("by_name").asc("name").desc("updated"))
+        .index(IndexDef::new("by_tag").asc("tag").desc("updated"))
+        .index(IndexDef::new("one_name").in_partition().asc("name").unique())
+}
+
+fn plan(filter: Filter, order: &[OrderBy], id_order: Option<Direction>, scan: bool) -> Result<Plan> {
+    let def = def();
+    def.validate().unwrap();
+    let filter = filter.checked(&def).unwrap();
+    let question =
+        Question { def: &def, ready: &|_| true, filter: &filter, order, id_order, scan, hint: None };
+    question.plan()
+}
+
+fn newest() -> Vec<OrderBy> {
+    vec![OrderBy::desc(path("updated"))]
+}
+
+fn project() -> Filter {
+    Filter::eq(path("project"), "p")
+}
+
+/// The index of a plan of one branch.
+fn index(plan: &Plan) -> Option<String> {
+    assert_eq!(plan.branches.len(), 1);
+    plan.branches[0].access.index.map(|i| def().indexes[i].name.clone())
+}
+
+const ASC: Option<Direction> = Some(Direction::Ascending);
+
+#[test]
+fn an_order_comes_from_the_index_that_has_it() {
+    let p = plan(project(), &newest(), ASC, false).unwrap();
+    assert_eq!((index(&p).as_deref(), p.sort, p.branches[0].access.reverse), (Some("page"), false, false));
+    assert!(p.branches[0].covered);
+    let backwards = [OrderBy::asc(path("updated"))];
+    let p = plan(project(), &backwards, Some(Direction::Descending), false).unwrap();
+    assert_eq!((index(&p).as_deref(), p.sort, p.branches[0].access.reverse), (Some("page"), false, true));
+    // The index has ids the other way round: all of the partition is sorted.
+    let p = plan(project(), &newest(), Some(Direction::Descending), false).unwrap();
+    assert!(p.sort && !p.scan);
+}
+
+#[test]
+fn equality_narrows_before_the_order() {
+    let kind = || Filter::eq(path("kind"), 3);
+    let p = plan(project().and(kind()), &newest(), ASC, false).unwrap();
+    assert_eq!((index(&p).as_deref(), p.sort), (Some("by_kind"), false));
+    assert_eq!(p.branches[0].access.equal, [[Scalar::I64(3)]]);
+    // What is the same everywhere orders nothing.
+    let order = [OrderBy::asc(path("kind")), OrderBy::desc(path("updated"))];
+    let p = plan(project().and(kind()), &order, ASC, false).unwrap();
+    assert_eq!((index(&p).as_deref(), p.sort, p.order.len()), (Some("by_kind"), false, 1));
+    let some = Filter::In(path("kind"), vec![3.into(), 1.into(), 3.into()]);
+    let p = plan(project().and(some), &newest(), ASC, false).unwrap();
+    assert_eq!(p.branches[0].access.equal, [[Scalar::I64(1), Scalar::I64(3)]], "each once, in order");
+    assert!(!p.sort);
+}
+
+#[test]
+fn ranges_are_joined_and_impossible_ones_find_nothing() {
+    let between = |a: i64, b: i64| {
+        let (a, b) = (crate::Timestamp(a), crate::Timestamp(b));
+        project()
+            .and(Filter::ge(path("updated"), a))
+            .and(Filter::lt(path("updated"), b))
+            .and(Filter::gt(path("updated"), a))
+    };
+    let p = plan(between(1, 9), &newest(), ASC, false).unwrap();
+    let time = |t| Scalar::Time(crate::Timestamp(t));
+    assert_eq!(p.branches[0].access.range, (Bound::Excluded(time(1)), Bound::Excluded(time(9))));
+    assert!(p.branches[0].covered);
+    for nothing in
+        [between(9, 9), between(9, 1), project().and(Filter::In(path("kind"), vec![])), Filter::Any(vec![])]
+    {
+        assert_eq!(plan(nothing, &newest(), ASC, false).unwrap().branches, []);
+    }
+}
+
+#[test]
+fn prefixes_are_ranges_of_texts() {
+    let end = |s: &str| match prefix(s).1 {
+        Bound::Excluded(Scalar::Str(s)) => Some(s),
+        _ => None,
+    };
+    assert_eq!(end("ab").as_deref(), Some("ac"));
+    assert_eq!(end("a\u{d7ff}").as_deref(), Some("a\u{e000}"));
+    assert_eq!(end("a\u{10ffff}").as_deref(), Some("b"));
+    assert_eq!(end("\u{10ffff}"), None);
+    assert_eq!(end(""), None);
+}
+
+#[test]
+fn alternatives_are_answered_one_by_one() {
+    let any = Filter::Any(vec![Filter::eq(path("name"), "a"), Filter::Contains(path("tags"), "t".into())]);
+    let p = plan(any.clone(), &newest(), None, false).unwrap();
+    assert_eq!((p.branches.len(), p.sort, p.scan), (2, false, false));
+    let with_one_unindexed = Filter::Any(vec![any, Filter::eq(path("kind"), 1)]);
+    let e = plan(with_one_unindexed.clone(), &newest(), None, false).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unindexed);
+    assert!(plan(with_one_unindexed, &newest(), None, true).unwrap().scan);
+}
+
+#[test]
+fn a_unique_key_beats_everything() {
+    let p = plan(project().and(Filter::eq(path("name"), "a")), &newest(), ASC, false).unwrap();
+    assert_eq!(index(&p).as_deref(), Some("one_name"));
+}
+
+#[test]
+fn what_no_index_chooses_is_a_scan() {
+    for (filter, order) in [
+        (Filter::everything(), vec![]),
+        (Filter::eq(path("kind"), 1), vec![]),
+        (Filter::everything(), newest()),
+        (Filter::ne(path("name"), "a"), vec![]),
+        (Filter::IsNull(path("name")), vec![]),
+    ] {
+        let e = plan(filter.clone(), &order, None, false).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Unindexed, "{filter:?}");
+        assert!(plan(filter, &order, None, true).unwrap().scan);
+    }
+    // In its partition everything may be read in the order of ids.
+    let p = plan(project().and(Filter::IsNull(path("name"))), &[], None, false).unwrap();
+    assert!(!p.scan && !p.sort && !p.branches[0].covered);
+    assert_eq!(index(&p), None);
+}
