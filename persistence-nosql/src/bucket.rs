@@ -5,6 +5,7 @@ use crate::core::persistence::DriverInfo;
 use crate::core::store::*;
 use crate::core::{Capability, Context, Env, Error, Outcome, Persistence, Result};
 use crate::deadline::Deadlined;
+use crate::document::Catalogue;
 use crate::row::*;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,7 +22,13 @@ pub async fn open(driver: Arc<dyn RowStore>, env: Env) -> Result<Arc<dyn Persist
             location: info.location.clone(),
             capabilities: info.capabilities.clone(),
         },
-        bucket: Arc::new(Bucket { driver: Deadlined(driver), info, env, gate: Gate::new("store") }),
+        bucket: Arc::new(Bucket {
+            driver: Deadlined(driver),
+            info,
+            env,
+            gate: Gate::new("store"),
+            documents: Catalogue::default(),
+        }),
     }))
 }
 
@@ -80,6 +87,7 @@ pub(crate) struct Bucket {
     pub(crate) info: RowStoreInfo,
     pub(crate) env: Env,
     pub(crate) gate: Gate,
+    pub(crate) documents: Catalogue,
 }
 
 /// How long an unknown outcome is pursued when the caller set no deadline.

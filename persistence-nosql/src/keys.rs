@@ -7,6 +7,8 @@
 //! | task_queues | namespace, name, type | queue row and its attempts, tasks |
 //! | queues | type, name | queue row and its attempts, messages, ack levels |
 //! | queues | type | names |
+//!
+//! Those of documents are in `document::keys`.
 
 use crate::core::store::{
     CurrentKey, ItemId, ItemKey, QueueKey, QueueType, RunKey, TaskPosition, TaskQueueKey,
@@ -18,9 +20,9 @@ use bytes::Bytes;
 use foundationdb_tuple::{TuplePack, TupleUnpack, pack, unpack};
 use uuid::Uuid;
 
-const KEY_VERSION: i64 = 1;
+pub(crate) const KEY_VERSION: i64 = 1;
 
-fn tuple(t: &impl TuplePack) -> Bytes {
+pub(crate) fn tuple(t: &impl TuplePack) -> Bytes {
     pack(t).into()
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn successor(key: &[u8]) -> Bytes {
     next.into()
 }
 
-fn read<'a, T: TupleUnpack<'a>>(entity: &'static str, key: &'a [u8]) -> Result<T> {
+pub(crate) fn read<'a, T: TupleUnpack<'a>>(entity: &'static str, key: &'a [u8]) -> Result<T> {
     unpack(key).map_err(|e| Error::corrupted(entity, format!("unreadable key: {e}")))
 }
 

@@ -38,11 +38,23 @@ pub enum Table {
     TaskQueues,
     /// FIFO queues, their messages and acks. One partition a queue, and one a type that lists the names.
     Queues,
+    /// Documents with the index entries that commit with them, and what the collections declare. One partition a value of
+    /// the partitioned path, a constant group, or a document by itself.
+    Documents,
+    /// Index entries of documents of many partitions. One partition an index.
+    DocumentIndex,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: &[Table] = &[Table::Shard, Table::History, Table::TaskQueues, Table::Queues];
+    pub const ALL: &[Table] = &[
+        Table::Shard,
+        Table::History,
+        Table::TaskQueues,
+        Table::Queues,
+        Table::Documents,
+        Table::DocumentIndex,
+    ];
 
     /// The table's name, `snake_case`.
     pub fn name(self) -> &'static str {
@@ -51,6 +63,8 @@ impl Table {
             Table::History => "history",
             Table::TaskQueues => "task_queues",
             Table::Queues => "queues",
+            Table::Documents => "documents",
+            Table::DocumentIndex => "document_index",
         }
     }
 }
@@ -77,7 +91,8 @@ pub struct KeyedRow {
 pub const MAX_GUARD: usize = 64;
 
 /// The longest key, and the longest partition name, in bytes. Tuples of the bucket stay below: a key holds at
-/// most two names of 255 characters (1,020 bytes each, doubled at worst by escaping).
+/// most two names of 255 characters (1,020 bytes each, doubled at worst by escaping). Index entries of documents may be longer;
+/// the bucket refuses the document then.
 pub const MAX_KEY: usize = 8 * 1024;
 
 /// What must hold of one row for a write to be applied.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// A value that documents are found and ordered by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_enums)]
 pub enum Scalar {
     /// `false` before `true`.
     Bool(bool),

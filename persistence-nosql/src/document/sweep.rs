@@ -1,0 +1,87 @@
+//! Removing expired documents.
+
+use super::batch::{New, Target};
+use super::catalogue::Collection;
+use super::keys::stamp;
+use super::record::Stored;
+use crate::bucket::{Bucket, Settled, Tries};
+use crate::codec::decode;
+use crate::core::document::{DocumentKey, Scalar};
+use crate::core::store::SweepDocuments;
+use crate::core::{Context, Error, Outcome, Result};
+use crate::keys::successor;
+use crate::row::*;
+use std::sync::Arc;
+
+/// Entries that are read at once.
+const WINDOW: usize = 256;
+
+impl Bucket {
+    pub(super) async fn sweep_documents(&self, cx: &Context, req: &SweepDocuments) -> Result<u64> {
+        let collection = self.collection(cx, &req.collection).await?;
+        let before = req.before.min(self.env.clock.now());
+        let index = collection.declared.by_expiry();
+        let (partition, section) = (index.own_partition(collection.def()), index.entries(collection.def()));
+        let mut end = Vec::from(section.clone());
+        end.extend_from_slice(&index.components(&[Scalar::Time(before)]));
+        end.push(0xff);
+        let mut range = KeyRange { start: section, end: Some(end.into()) };
+        let mut removed = 0;
+        loop {
+            let rows = self.rows(cx, Table::DocumentIndex, &partition, &range, WINDOW, Level::Quorum).await?;
+            for KeyedRow { key, row } in &rows {
+                let document: DocumentKey = decode("index entry", &row.value)?;
+                let is_of = |s: &Stored| {
+                    let stamps = s.record.stamps(index.number).unwrap_or_default();
+                    stamp(key).is_some_and(|stamp| stamps.contains(&stamp))
+                };
+                let expired = |s: &Stored| s.document.is_expired(before) && is_of(s);
+                removed += u64::from(self.change(cx, &collection, &document, New::Removed, expired).await?);
+                if removed == u64::from(req.limit) {
+                    return Ok(removed);
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == WINDOW => range.start = successor(&last.key),
+                _ => return Ok(removed),
+            }
+        }
+    }
+
+    /// Removes or reindexes one document as long as it is there and something holds of it. Whether it was done.
+    pub(super) async fn change(
+        &self,
+        cx: &Context,
+        collection: &Arc<Collection>,
+        key: &DocumentKey,
+        new: New,
+        wanted: impl Fn(&Stored) -> bool,
+    ) -> Result<bool> {
+        let (mut tries, mut unknown) = (Tries::new(cx), false);
+        let one = std::slice::from_ref(key);
+        loop {
+            {
+                let _writing = self.documents.writing().await;
+                // As it is now: others may have begun to write entries that this one must write, or delete, as well.
+                let collection = self.collection(cx, &collection.def().name).await?;
+                let found = self.stored(cx, &collection, one, Level::Serial).await?;
+                let Some(old) = found.into_iter().next().flatten().filter(&wanted) else {
+                    // A first try without an answer may have done it.
+                    return Ok(unknown);
+                };
+                let target = Target { collection, key: key.clone(), old: Some(old), new: new.clone() };
+                if let Some(batch) = self.resolved(cx, &mut vec![target], None).await? {
+                    let writes = batch.writes(self.crosses_partitions(), self.info.max_write_ops)?;
+                    match self.send_rows(cx, &writes).await? {
+                        Settled::Applied => return Ok(true),
+                        Settled::Refused { unknown: now, .. } => unknown |= now,
+                    }
+                }
+            }
+            if !tries.again().await {
+                let outcome = if unknown { Outcome::MaybeApplied } else { Outcome::NotApplied };
+                return Err(Error::timeout("document.change").with_outcome(outcome));
+            }
+        }
+    }
+}

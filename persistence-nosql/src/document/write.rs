@@ -1,0 +1,296 @@
+//! Writing documents: read, decide, write on condition that what was read is still so; again, if it is not.
+
+use super::batch::{Batch, New, Parts, Target, Writes, taken};
+use super::catalogue::Collection;
+use super::keys;
+use super::record::REMEMBERED;
+use crate::bucket::{Bucket, Settled, Tries};
+use crate::codec::decode;
+use crate::core::document::DocumentKey;
+use crate::core::document::definition::identifier;
+use crate::core::document::write::{Action, Change, DocumentWrite, check, decide};
+use crate::core::store::{WriteDocuments, Written};
+use crate::core::{AttemptId, Capability, Context, Error, Outcome, Result, Timestamp};
+use crate::row::*;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What is known of earlier tries.
+#[derive(Default)]
+struct Earlier {
+    /// One ended without an answer.
+    unknown: bool,
+    /// What each target was to become, and the entries to delete if it did.
+    sent: Vec<New>,
+    after: Parts,
+}
+
+/// What is checked before any I/O but for the definitions.
+pub(super) fn validate(req: &WriteDocuments) -> Result<()> {
+    if req.writes.is_empty() {
+        return Err(Error::invalid("writes", "must not be empty"));
+    }
+    let mut seen = HashSet::new();
+    for w in &req.writes {
+        identifier(&w.collection)?;
+        if !seen.insert((&w.collection, &w.key)) {
+            return Err(Error::invalid("writes", format!("{} {} is there twice", w.collection, w.key)));
+        }
+    }
+    Ok(())
+}
+
+impl Bucket {
+    pub(super) async fn write_documents(&self, cx: &Context, req: &WriteDocuments) -> Result<Vec<Written>> {
+        let (mut tries, mut earlier) = (Tries::new(cx), Earlier::default());
+        loop {
+            {
+                let _writing = self.documents.writing().await;
+                if let Some(written) = self.try_write(cx, req, &mut earlier).await? {
+                    return Ok(written);
+                }
+            }
+            if !tries.again().await {
+                let e = Error::timeout("document.write_documents");
+                return Err(e.with_outcome(earlier.outcome()));
+            }
+        }
+    }
+
+    /// One try; none where what was read had changed when it was to be written.
+    async fn try_write(
+        &self,
+        cx: &Context,
+        req: &WriteDocuments,
+        earlier: &mut Earlier,
+    ) -> Result<Option<Vec<Written>>> {
+        let collections = self.collections(cx, &req.writes).await.map_err(|e| earlier.told(e))?;
+        self.check_writes(&req.writes, &collections)?;
+        let found = self.targets(cx, &req.writes, collections).await.map_err(|e| earlier.told(e))?;
+        let Some(mut targets) = found else { return Ok(None) };
+        let now = self.env.clock.now();
+        if let Some(written) = earlier.done(req, &targets, now)? {
+            self.send_plain(cx, &earlier.after).await;
+            return Ok(Some(written));
+        }
+        for (w, target) in req.writes.iter().zip(&mut targets) {
+            let stored = target.old.as_ref().map(|s| &s.document);
+            target.new = match decide(target.collection.def(), w, stored, now)? {
+                Change::Keep => New::Kept,
+                Change::Store(document) => New::Stored(document),
+                Change::Remove => New::Removed,
+            };
+        }
+        let asked = targets.len();
+        let batch = self.resolved(cx, &mut targets, Some(req.attempt)).await?;
+        let Some(batch) = batch else { return Ok(None) };
+        let answer = || targets[..asked].iter().zip(&req.writes).map(|(t, w)| written(w, t, now)).collect();
+        if batch.is_idle() {
+            return Ok(Some(answer()));
+        }
+        let writes = batch.writes(self.crosses_partitions(), self.info.max_write_ops)?;
+        match self.send_rows(cx, &writes).await.map_err(|e| if earlier.unknown { maybe(e) } else { e })? {
+            Settled::Applied => Ok(Some(answer())),
+            Settled::Refused { unknown, .. } => {
+                if unknown {
+                    earlier.unknown = true;
+                    earlier.sent = targets.into_iter().take(asked).map(|t| t.new).collect();
+                    earlier.after = writes.after;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn collections(&self, cx: &Context, writes: &[DocumentWrite]) -> Result<Vec<Arc<Collection>>> {
+        let mut found = Vec::with_capacity(writes.len());
+        for w in writes {
+            found.push(self.collection(cx, &w.collection).await?);
+        }
+        Ok(found)
+    }
+
+    fn check_writes(&self, writes: &[DocumentWrite], collections: &[Arc<Collection>]) -> Result<()> {
+        let mut partitions = HashSet::new();
+        for (w, c) in writes.iter().zip(collections) {
+            check(c.def(), w)?;
+            partitions.insert(keys::partition(c.def(), &w.key));
+        }
+        if partitions.len() > 1 && !self.crosses_partitions() {
+            return Err(Error::unsupported(Capability::CrossPartition, self.info.driver));
+        }
+        Ok(())
+    }
+
+    /// The documents as they are. None where one has entries of an index that is not known here: the definition is looked at again.
+    async fn targets(
+        &self,
+        cx: &Context,
+        writes: &[DocumentWrite],
+        collections: Vec<Arc<Collection>>,
+    ) -> Result<Option<Vec<Target>>> {
+        let places = writes.iter().zip(&collections).map(|(w, c)| keys::document(c.def(), &w.key));
+        let rows = self.fetch(cx, places, Level::Serial).await?;
+        let mut targets = Vec::with_capacity(writes.len());
+        for (w, collection) in writes.iter().zip(collections) {
+            let row = rows.at(&keys::document(collection.def(), &w.key));
+            let old = row.map(|r| super::record::Stored::read(&w.key, r)).transpose()?;
+            let entries = old.as_ref().map(|s| &*s.record.entries).unwrap_or_default();
+            if entries.iter().any(|(number, _)| collection.declared.is_unheard_of(*number)) {
+                self.reread_collection(cx, &w.collection).await?;
+                return Ok(None);
+            }
+            targets.push(Target { collection, key: w.key.clone(), old, new: New::Kept });
+        }
+        Ok(Some(targets))
+    }
+
+    /// The rows to write, once it is known that what unique indexes must have free is so. A holder that has expired is removed
+    /// by the same write. None where something changed meanwhile.
+    pub(super) async fn resolved(
+        &self,
+        cx: &Context,
+        targets: &mut Vec<Target>,
+        attempt: Option<AttemptId>,
+    ) -> Result<Option<Batch>> {
+        loop {
+            let batch = Batch::new(targets, attempt, &self.env)?;
+            let held: Vec<_> =
+                batch.claims.keys().filter(|place| !batch.released.contains(place)).cloned().collect();
+            if held.is_empty() {
+                return Ok(Some(batch));
+            }
+            let rows = self.fetch(cx, held.iter().cloned(), Level::Serial).await.map_err(unsent)?;
+            let mut expired = Vec::new();
+            for (place, claim) in &batch.claims {
+                let Some(row) = rows.at(place).filter(|_| !batch.released.contains(place)) else { continue };
+                let holder: DocumentKey = decode("unique row", &row.value)?;
+                let same =
+                    |t: &Target| t.key == holder && t.collection.def().name == claim.collection.def().name;
+                if targets.iter().any(|t| same(t) && t.new != New::Kept) {
+                    return Err(taken(claim));
+                }
+                let stored = self
+                    .stored(cx, &claim.collection, std::slice::from_ref(&holder), Level::Serial)
+                    .await
+                    .map_err(unsent)?;
+                match stored.into_iter().next().flatten() {
+                    Some(s) if s.document.is_expired(self.env.clock.now()) => {
+                        expired.push((claim.collection.clone(), holder, s));
+                    }
+                    Some(_) => return Err(taken(claim)),
+                    // It has just gone.
+                    None => return Ok(None),
+                }
+            }
+            if expired.is_empty() {
+                return Ok(Some(batch));
+            }
+            for (collection, key, old) in expired {
+                let same = |t: &&mut Target| t.key == key && t.collection.def().name == collection.def().name;
+                match targets.iter_mut().find(same) {
+                    Some(kept) => kept.new = New::Removed,
+                    None => targets.push(Target { collection, key, old: Some(old), new: New::Removed }),
+                }
+            }
+        }
+    }
+
+    /// Sends everything. New entries go first and are invisible until their document has their stamps; old ones go last.
+    pub(super) async fn send_rows(&self, cx: &Context, writes: &Writes) -> Result<Settled> {
+        for part in writes.before.iter() {
+            // The documents' write was not attempted, whatever became of the entries: they are leftovers at most.
+            self.settle_unconditional(cx, part.clone()).await.map_err(unsent)?;
+        }
+        let settled = self.settle(cx, &Write { parts: writes.main.clone() }).await?;
+        match settled {
+            Settled::Applied => self.send_plain(cx, &writes.after).await,
+            // Of a write without an answer nobody knows yet whether its entries are in use.
+            Settled::Refused { unknown: false, .. } => self.send_plain(cx, &writes.before.undone()).await,
+            Settled::Refused { .. } => {}
+        }
+        Ok(settled)
+    }
+
+    /// Deletes entries that no document has any more. What fails is left: readers skip it.
+    async fn send_plain(&self, cx: &Context, parts: &Parts) {
+        for part in parts.iter() {
+            let _ = self.settle_unconditional(cx, part.clone()).await;
+        }
+    }
+}
+
+impl Earlier {
+    fn outcome(&self) -> Outcome {
+        if self.unknown { Outcome::MaybeApplied } else { Outcome::NotApplied }
+    }
+
+    /// A failure to read, with what is known of the write.
+    fn told(&self, e: Error) -> Error {
+        e.with_outcome(self.outcome())
+    }
+
+    /// The answer, if the write was done by an earlier try, or by an earlier call that this one repeats. An error where that can no
+    /// longer be told.
+    fn done(
+        &self,
+        req: &WriteDocuments,
+        targets: &[Target],
+        time: Timestamp,
+    ) -> Result<Option<Vec<Written>>> {
+        let record = |t: &Target| t.old.as_ref().map(|s| s.record.clone());
+        let now = || req.writes.iter().zip(targets).map(|(w, t)| as_it_is(w, t, time)).collect();
+        if targets.iter().any(|t| record(t).is_some_and(|r| r.remembers(req.attempt))) {
+            return Ok(Some(now()));
+        }
+        if !self.unknown {
+            return Ok(None);
+        }
+        let stores = self.sent.iter().any(|new| matches!(new, New::Stored(_)));
+        let gone = |(new, t): (&New, &Target)| *new != New::Removed || t.old.is_none();
+        if !stores {
+            // Deletions are remembered by nobody. What was to go is gone.
+            return Ok(self.sent.iter().zip(targets).all(gone).then(now));
+        }
+        let forgotten = |(new, t): (&New, &Target)| match (new, &t.old) {
+            (New::Stored(d), Some(s)) => {
+                let later = s.record.version - d.version;
+                usize::try_from(later).map_or(later < -1, |later| later >= REMEMBERED)
+            }
+            (New::Stored(_), None) => true,
+            _ => false,
+        };
+        if self.sent.iter().zip(targets).any(forgotten) {
+            let e = Error::unavailable("document.write_documents", "too much has happened since it was sent");
+            return Err(maybe(e));
+        }
+        Ok(None)
+    }
+}
+
+fn maybe(e: Error) -> Error {
+    e.with_outcome(Outcome::MaybeApplied)
+}
+
+fn unsent(e: Error) -> Error {
+    e.with_outcome(Outcome::NotApplied)
+}
+
+/// What became of a document by this write.
+fn written(w: &DocumentWrite, t: &Target, now: Timestamp) -> Written {
+    match &t.new {
+        New::Stored(document) => Written { document: Some(document.clone()), changed: true },
+        New::Removed => as_it_is(w, t, now),
+        _ => Written { changed: false, ..as_it_is(w, t, now) },
+    }
+}
+
+/// A document after a write that was done before.
+fn as_it_is(w: &DocumentWrite, t: &Target, now: Timestamp) -> Written {
+    let document = t.old.as_ref().map(|s| &s.document).filter(|d| !d.is_expired(now));
+    match w.action {
+        Action::Check => Written { document: None, changed: false },
+        Action::Delete => Written { document: None, changed: true },
+        _ => Written { document: document.cloned(), changed: true },
+    }
+}
