@@ -172,6 +172,11 @@ impl Batch {
         self.ops.is_empty() && self.checks.len() <= 1
     }
 
+    /// Checks that the collections are as they are known.
+    pub(super) fn fence(&mut self, targets: &[Target]) {
+        self.checks.extend(targets.iter().map(|t| t.collection.unchanged()));
+    }
+
     /// As writes: atomically as one, where writes may span partitions; else the entries that come before, what is conditional, and
     /// the entries that go after.
     pub(super) fn writes(self, crosses: bool, max: usize) -> Result<Writes> {

@@ -51,7 +51,7 @@ impl Bucket {
             let ops = vec![Op::DeleteRange { range: KeyRange::all() }];
             let partition = of.own_partition(collection.def());
             let part = Part { table: Table::DocumentIndex, partition, checks: Vec::new(), ops };
-            self.settle_unconditional(cx, part).await?;
+            self.settle_unconditional(cx, &part.into()).await?;
         }
         self.redeclare(cx, name, |d| d.retired.retain(|i| i.number != index.number)).await
     }
@@ -102,7 +102,7 @@ impl Bucket {
             let ops = index.rows(collection.def()).into_iter().filter_map(delete_range).collect();
             let partition = partition.clone();
             let part = Part { table: Table::Documents, partition, checks: Vec::new(), ops };
-            return self.settle_unconditional(cx, part).await;
+            return self.settle_unconditional(cx, &part.into()).await;
         }
         let mut after: Option<Bytes> = None;
         loop {

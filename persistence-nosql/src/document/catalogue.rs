@@ -1,6 +1,6 @@
 //! What collections there are: the definitions as stored, which say what every writer writes and what readers may read.
 
-use super::keys::{self, IndexRef};
+use super::keys::{self, IndexRef, Place};
 use crate::bucket::{Bucket, Settled, check, put};
 use crate::codec::{guard, guard_number};
 use crate::core::document::{Attribute, CollectionDef, IndexDef, Partitioning, Scope};
@@ -8,7 +8,7 @@ use crate::core::{Capability, Context, Error, Result};
 use crate::row::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
@@ -50,7 +50,8 @@ pub(super) struct StoredIndex {
 pub(super) struct Collection {
     pub(super) declared: Declared,
     version: i64,
-    read: Instant,
+    /// When it was looked at for the last time.
+    read: Mutex<Instant>,
 }
 
 /// The collections that this process knows.
@@ -136,15 +137,30 @@ impl Collection {
     pub(super) fn def(&self) -> &CollectionDef {
         &self.declared.definition
     }
+
+    fn age(&self) -> Duration {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// That it still is as it is known. In every write where writes may span partitions: nothing is written then by what is no
+    /// longer so.
+    pub(super) fn unchanged(&self) -> (Place, Condition) {
+        let place = Place {
+            table: Table::Documents,
+            partition: keys::catalogue(),
+            key: keys::declared(&self.def().name),
+        };
+        (place, Condition::Guard(guard(self.version)))
+    }
 }
 
 impl Catalogue {
     fn known(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Arc<Collection>>> {
-        self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn learn(&self, found: Arc<Collection>) {
-        let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let name = found.def().name.clone();
         // A read may have been overtaken by a change.
         if known.get(&name).is_none_or(|k| k.version <= found.version) {
@@ -163,13 +179,14 @@ impl Bucket {
         self.info.capabilities.has(Capability::MultiProcess)
     }
 
-    /// A collection, as it was at most a lease ago.
+    /// A collection as it is; where other processes may change it, as it was at most a lease ago.
     pub(super) async fn collection(&self, cx: &Context, name: &str) -> Result<Arc<Collection>> {
         let known = self.documents.known().get(name).cloned();
-        match known {
-            Some(c) if !self.shares() || c.read.elapsed() < LEASE => Ok(c),
-            _ => self.reread_collection(cx, name).await?.ok_or_else(|| Error::not_found("collection", name)),
+        if let Some(known) = known.filter(|known| self.shares() && known.age() < LEASE) {
+            return Ok(known);
         }
+        let found = self.reread_collection(cx, name).await?;
+        found.ok_or_else(|| Error::not_found("collection", name))
     }
 
     /// A collection as it is; none where it was never declared.
@@ -184,10 +201,15 @@ impl Bucket {
             .get_row(cx, Table::Documents, &keys::catalogue(), keys::declared(name), Level::Serial)
             .await?;
         let Some(row) = row else { return Ok(None) };
+        let version = guard_number("collection", &row.guard)?;
+        let known = self.documents.known().get(name).filter(|known| known.version == version).cloned();
+        if let Some(known) = known {
+            *known.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
+            return Ok(Some(known));
+        }
         let declared = serde_json::from_slice(&row.value)
             .map_err(|e| Error::corrupted("collection", format!("{name}: unreadable definition: {e}")))?;
-        let version = guard_number("collection", &row.guard)?;
-        let found = Arc::new(Collection { declared, version, read });
+        let found = Arc::new(Collection { declared, version, read: Mutex::new(read) });
         self.documents.learn(found.clone());
         Ok(Some(found))
     }

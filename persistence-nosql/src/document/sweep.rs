@@ -70,8 +70,9 @@ impl Bucket {
                     return Ok(unknown);
                 };
                 let target = Target { collection, key: key.clone(), old: Some(old), new: new.clone() };
-                if let Some(batch) = self.resolved(cx, &mut vec![target], None).await? {
-                    let writes = batch.writes(self.crosses_partitions(), self.info.max_write_ops)?;
+                let mut targets = vec![target];
+                if let Some(batch) = self.resolved(cx, &mut targets, None).await? {
+                    let writes = self.fenced(batch, &targets)?;
                     match self.send_rows(cx, &writes).await? {
                         Settled::Applied => return Ok(true),
                         Settled::Refused { unknown: now, .. } => unknown |= now,

@@ -88,7 +88,7 @@ impl Bucket {
         if batch.is_idle() {
             return Ok(Some(answer()));
         }
-        let writes = batch.writes(self.crosses_partitions(), self.info.max_write_ops)?;
+        let writes = self.fenced(batch, &targets)?;
         match self.send_rows(cx, &writes).await.map_err(|e| if earlier.unknown { maybe(e) } else { e })? {
             Settled::Applied => Ok(Some(answer())),
             Settled::Refused { unknown, .. } => {
@@ -196,13 +196,22 @@ impl Bucket {
         }
     }
 
+    /// A batch as writes.
+    pub(super) fn fenced(&self, mut batch: Batch, targets: &[Target]) -> Result<Writes> {
+        let crosses = self.crosses_partitions();
+        if crosses {
+            batch.fence(targets);
+        }
+        batch.writes(crosses, self.info.max_write_ops)
+    }
+
     /// Sends everything. New entries go first and are invisible until their document has their stamps; old ones go last.
     pub(super) async fn send_rows(&self, cx: &Context, writes: &Writes) -> Result<Settled> {
         for part in writes.before.iter() {
             // The documents' write was not attempted, whatever became of the entries: they are leftovers at most.
-            self.settle_unconditional(cx, part.clone()).await.map_err(unsent)?;
+            self.settle_unconditional(cx, &stamped(part)).await.map_err(unsent)?;
         }
-        let settled = self.settle(cx, &Write { parts: writes.main.clone() }).await?;
+        let settled = self.settle(cx, &Write { parts: writes.main.clone(), unordered: false }).await?;
         match settled {
             Settled::Applied => self.send_plain(cx, &writes.after).await,
             // Of a write without an answer nobody knows yet whether its entries are in use.
@@ -215,7 +224,7 @@ impl Bucket {
     /// Deletes entries that no document has any more. What fails is left: readers skip it.
     async fn send_plain(&self, cx: &Context, parts: &Parts) {
         for part in parts.iter() {
-            let _ = self.settle_unconditional(cx, part.clone()).await;
+            let _ = self.settle_unconditional(cx, &stamped(part)).await;
         }
     }
 }
@@ -266,6 +275,11 @@ impl Earlier {
         }
         Ok(None)
     }
+}
+
+/// A write of entries with stamps: what it puts is put by nobody else, and what it deletes is never put again.
+fn stamped(part: &Part) -> Write {
+    Write { parts: vec![part.clone()], unordered: true }
 }
 
 fn maybe(e: Error) -> Error {
