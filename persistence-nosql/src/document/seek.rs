@@ -101,7 +101,7 @@ impl<'a> Seeks<'a> {
             }
         }
         let batch = (limit / places.len().max(1) + 2).max(FEWEST);
-        let after = after.map(|b| rank(b.whole.into(), access.reverse));
+        let after = after.map(|b| rank(b.whole, access.reverse));
         let (section, reverse) = (section.len(), access.reverse);
         Seeks { bucket, what, section, id_order, reverse, after, places, heads: BinaryHeap::new(), batch }
     }
