@@ -210,6 +210,29 @@ pub(super) struct Writes {
     pub(super) after: Parts,
 }
 
+impl Writes {
+    /// Whether the rows that a refusal shows were written by an attempt.
+    pub(super) fn was_done(
+        &self,
+        targets: &[Target],
+        rows: &[Option<Row>],
+        attempt: AttemptId,
+    ) -> Result<bool> {
+        let checks = self.main.iter().flat_map(|p| p.checks.iter().map(move |c| (p, c)));
+        for ((part, check), row) in checks.zip(rows) {
+            let is_of = |t: &&Target| {
+                let place = keys::document(t.collection.def(), &t.key);
+                place.partition == part.partition && place.key == check.key && place.table == part.table
+            };
+            let (Some(row), Some(target)) = (row, targets.iter().find(is_of)) else { continue };
+            if Stored::read(&target.key, row)?.record.remembers(attempt) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// Parts by partition.
 #[derive(Default)]
 pub(super) struct Parts(BTreeMap<(Table, Bytes), Part>);

@@ -1,5 +1,6 @@
 //! What collections there are: the definitions as stored, which say what every writer writes and what readers may read.
 
+use super::batch::Target;
 use super::keys::{self, IndexRef, Place};
 use crate::bucket::{Bucket, Settled, check, put};
 use crate::codec::{guard, guard_number};
@@ -239,6 +240,11 @@ impl Bucket {
         let stored = self.reread_collection(cx, name).await?;
         let ours = stored.is_some_and(|s| s.version == version && s.declared == *declared);
         Ok(ours || matches!(settled, Settled::Applied))
+    }
+
+    /// Whether the definitions of what is to be written have not become old while it was prepared.
+    pub(super) fn is_known_for_sure(&self, targets: &[Target]) -> bool {
+        !self.shares() || targets.iter().all(|t| t.collection.age() < LEASE)
     }
 
     /// Waits until every writer, of whatever process, knows what was declared before.

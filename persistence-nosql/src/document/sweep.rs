@@ -71,7 +71,8 @@ impl Bucket {
                 };
                 let target = Target { collection, key: key.clone(), old: Some(old), new: new.clone() };
                 let mut targets = vec![target];
-                if let Some(batch) = self.resolved(cx, &mut targets, None).await? {
+                let batch = self.resolved(cx, &mut targets, None).await?;
+                if let Some(batch) = batch.filter(|_| self.is_known_for_sure(&targets)) {
                     let writes = self.fenced(batch, &targets)?;
                     match self.send_rows(cx, &writes).await? {
                         Settled::Applied => return Ok(true),

@@ -88,11 +88,18 @@ impl Bucket {
         if batch.is_idle() {
             return Ok(Some(answer()));
         }
+        if !self.is_known_for_sure(&targets) {
+            return Ok(None);
+        }
         let writes = self.fenced(batch, &targets)?;
         match self.send_rows(cx, &writes).await.map_err(|e| if earlier.unknown { maybe(e) } else { e })? {
             Settled::Applied => Ok(Some(answer())),
-            Settled::Refused { unknown, .. } => {
+            Settled::Refused { unknown, rows } => {
                 if unknown {
+                    if writes.was_done(&targets, &rows, req.attempt)? {
+                        self.send_plain(cx, &writes.after).await;
+                        return Ok(Some(answer()));
+                    }
                     earlier.unknown = true;
                     earlier.sent = targets.into_iter().take(asked).map(|t| t.new).collect();
                     earlier.after = writes.after;

@@ -71,7 +71,7 @@ crate::cases! {
         for (filter, order, needed) in [
             (Filter::eq(path("free"), 1), vec![], "free"),
             (Filter::eq(path("kind"), 1), vec![], "kind"),
-            (Filter::ne(path("name"), "x"), vec![], "name"),
+            (Filter::ne(path("name"), "x"), vec![], "index"),
             (Filter::IsNull(path("name")), vec![], "index"),
             (Filter::everything(), vec![OrderBy::desc(path("sync.state"))], "sync.state desc"),
         ] {

@@ -119,8 +119,10 @@ crate::cases! {
         }
     }
 
-    /// Writers without conditions all write, one after the other.
+    /// Writers without conditions all write, one after the other. (A document remembers its last eight writers: whose answer
+    /// was lost for longer is told that it may have written, so no faults here.)
     #[covers("document.write_documents")]
+    #[kind(Calm)]
     async fn unconditional_writers_all_write(t) {
         let docs = Docs::ensured(t, machines(t)).await?;
         let key = at("p", "a");
