@@ -31,6 +31,7 @@ fn bind(query: Query<'static, MySql, MySqlArguments>, arg: Value) -> Query<'stat
         Value::Text(v) => query.bind(v),
         Value::Bytes(v) => query.bind(Vec::from(v)),
         Value::Uuid(v) => query.bind(v),
+        Value::Float(v) => query.bind(v),
         Value::Null(Kind::Text) => query.bind(None::<String>),
         Value::Null(Kind::Bytes | Kind::Uuid) => query.bind(None::<Vec<u8>>),
         _ => query.bind(None::<i64>),
@@ -47,5 +48,6 @@ fn read(row: &MySqlRow, i: usize, kind: Kind) -> Result<Value, sqlx::Error> {
             row.try_get_unchecked::<Option<Vec<u8>>, _>(i)?.map_or(null, |v| Value::Bytes(v.into()))
         }
         Kind::Uuid => row.try_get_unchecked::<Option<Uuid>, _>(i)?.map_or(null, Value::Uuid),
+        Kind::Float => row.try_get_unchecked::<Option<f64>, _>(i)?.map_or(null, Value::Float),
     })
 }

@@ -1,6 +1,6 @@
 //! MySQL's SQL.
 
-use persistence_sql::dialect::{Dialect, Explain, Placeholders, Transitions, Upsert};
+use persistence_sql::dialect::{Dialect, Explain, Json, Placeholders, Transitions, Upsert};
 use persistence_sql::value::Kind;
 
 const MYSQL: Dialect = Dialect {
@@ -16,6 +16,7 @@ const MYSQL: Dialect = Dialect {
     single_writer: false,
     tuple_ranges: false,
     transitions: Transitions::Transaction,
+    json: Json::Mysql,
     explain: Explain { prefix: "EXPLAIN FORMAT=TREE ", columns: &[Kind::Text] },
 };
 

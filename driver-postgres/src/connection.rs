@@ -26,9 +26,11 @@ fn bind(query: Query<'static, Postgres, PgArguments>, arg: Value) -> Query<'stat
         Value::Text(v) => query.bind(v),
         Value::Bytes(v) => query.bind(Vec::from(v)),
         Value::Uuid(v) => query.bind(v),
+        Value::Float(v) => query.bind(v),
         Value::Null(Kind::Text) => query.bind(None::<String>),
         Value::Null(Kind::Bytes) => query.bind(None::<Vec<u8>>),
         Value::Null(Kind::Uuid) => query.bind(None::<Uuid>),
+        Value::Null(Kind::Float) => query.bind(None::<f64>),
         Value::List(kind, list) => bind_list(query, kind, list),
         _ => query.bind(None::<i64>),
     }
@@ -49,6 +51,7 @@ fn bind_list(
         Kind::Text => query.bind::<Vec<Option<String>>>(list!(Text, v => v)),
         Kind::Bytes => query.bind::<Vec<Option<Vec<u8>>>>(list!(Bytes, v => Vec::from(v))),
         Kind::Uuid => query.bind::<Vec<Option<Uuid>>>(list!(Uuid, v => v)),
+        Kind::Float => query.bind::<Vec<Option<f64>>>(list!(Float, v => v)),
     }
 }
 
@@ -59,5 +62,6 @@ fn read(row: &PgRow, i: usize, kind: Kind) -> Result<Value, sqlx::Error> {
         Kind::Text => row.try_get::<Option<String>, _>(i)?.map_or(null, Value::Text),
         Kind::Bytes => row.try_get::<Option<Vec<u8>>, _>(i)?.map_or(null, |v| Value::Bytes(v.into())),
         Kind::Uuid => row.try_get::<Option<Uuid>, _>(i)?.map_or(null, Value::Uuid),
+        Kind::Float => row.try_get::<Option<f64>, _>(i)?.map_or(null, Value::Float),
     })
 }

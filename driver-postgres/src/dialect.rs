@@ -1,6 +1,6 @@
 //! PostgreSQL's SQL.
 
-use persistence_sql::dialect::{Dialect, Explain, Placeholders, Transitions, Upsert};
+use persistence_sql::dialect::{Dialect, Explain, Json, Placeholders, Transitions, Upsert};
 use persistence_sql::value::Kind;
 
 pub(crate) static POSTGRES: Dialect = Dialect {
@@ -14,5 +14,6 @@ pub(crate) static POSTGRES: Dialect = Dialect {
     single_writer: false,
     tuple_ranges: true,
     transitions: Transitions::Statement,
+    json: Json::Postgres,
     explain: Explain { prefix: "EXPLAIN ", columns: &[Kind::Text] },
 };

@@ -3,7 +3,10 @@
 use persistence_sql::migrate::{Migrations, Privileges, SchemaSql};
 
 pub(crate) const MIGRATIONS: Migrations = Migrations {
-    versions: &[include_str!("../migrations/0001_tables.sql")],
+    versions: &[
+        include_str!("../migrations/0001_tables.sql"),
+        include_str!("../migrations/0002_documents.sql"),
+    ],
     has_table: "\
         SELECT count(*)
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

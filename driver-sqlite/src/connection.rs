@@ -29,6 +29,7 @@ fn bind(
         Value::Text(v) => query.bind(v),
         Value::Bytes(v) => query.bind(Vec::from(v)),
         Value::Uuid(v) => query.bind(v.into_bytes().to_vec()),
+        Value::Float(v) => query.bind(v),
         _ => query.bind(None::<i64>),
     }
 }
@@ -42,6 +43,7 @@ fn read(row: &SqliteRow, i: usize, kind: Kind) -> Result<Value, sqlx::Error> {
         Kind::Bytes => {
             row.try_get_unchecked::<Option<Vec<u8>>, _>(i)?.map_or(null, |v| Value::Bytes(v.into()))
         }
+        Kind::Float => row.try_get_unchecked::<Option<f64>, _>(i)?.map_or(null, Value::Float),
         Kind::Uuid => {
             let bytes = row.try_get_unchecked::<Option<Vec<u8>>, _>(i)?;
             bytes.and_then(|b| Uuid::from_slice(&b).ok()).map_or(null, Value::Uuid)

@@ -1,6 +1,6 @@
 //! SQLite's SQL.
 
-use persistence_sql::dialect::{Dialect, Explain, Placeholders, Transitions, Upsert};
+use persistence_sql::dialect::{Dialect, Explain, Json, Placeholders, Transitions, Upsert};
 use persistence_sql::value::Kind;
 
 pub(crate) static SQLITE: Dialect = Dialect {
@@ -15,6 +15,7 @@ pub(crate) static SQLITE: Dialect = Dialect {
     single_writer: true,
     tuple_ranges: true,
     transitions: Transitions::Transaction,
+    json: Json::Sqlite,
     explain: Explain {
         prefix: "EXPLAIN QUERY PLAN ",
         columns: &[Kind::Int, Kind::Int, Kind::Int, Kind::Text],

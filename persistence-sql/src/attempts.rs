@@ -32,8 +32,14 @@ pub(crate) fn remember(column: &[u8], version: i64, attempt: AttemptId, answer: 
 
 /// The answer that was given to an attempt, if it is remembered.
 pub(crate) fn answer(column: &[u8], attempt: AttemptId) -> Option<i64> {
+    entry_of(column, attempt).map(|(_, answer)| answer)
+}
+
+/// The version that an attempt wrote, and its answer, if it is remembered.
+pub(crate) fn entry_of(column: &[u8], attempt: AttemptId) -> Option<(i64, i64)> {
     let ours = |entry: &&[u8]| entry.get(8..24) == Some(attempt.0.as_bytes());
-    number(column.chunks_exact(ENTRY).find(ours)?.get(24..)?)
+    let entry = column.chunks_exact(ENTRY).find(ours)?;
+    Some((number(entry)?, number(entry.get(24..)?)?))
 }
 
 /// The version of the next attempt, where the column itself counts what changed the row.

@@ -6,6 +6,7 @@ use crate::core::persistence::DriverInfo;
 use crate::core::store::*;
 use crate::core::{Context, Env, Error, ErrorKind, Outcome, Persistence, Result};
 use crate::dialect::Dialect;
+use crate::document::Collections;
 use crate::driver::{SchemaOp, SqlDriver};
 use crate::naming::Naming;
 use crate::settings::Migrate;
@@ -48,7 +49,15 @@ pub async fn open(driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persis
             location: info.location.clone(),
             capabilities: info.capabilities.clone(),
         },
-        bucket: Arc::new(Bucket { driver, dialect, naming, env, gate: Gate::new("store"), writer }),
+        bucket: Arc::new(Bucket {
+            driver,
+            dialect,
+            naming,
+            env,
+            gate: Gate::new("store"),
+            collections: Collections::default(),
+            writer,
+        }),
     }))
 }
 
@@ -110,9 +119,10 @@ impl Persistence for Sql {
 pub(crate) struct Bucket {
     pub(crate) driver: Arc<dyn SqlDriver>,
     pub(crate) dialect: &'static Dialect,
-    naming: Arc<Naming>,
+    pub(crate) naming: Arc<Naming>,
     pub(crate) env: Env,
     pub(crate) gate: Gate,
+    pub(crate) collections: Collections,
     writer: Option<GroupCommitter<Writer>>,
 }
 

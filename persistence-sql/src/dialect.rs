@@ -37,6 +37,18 @@ pub enum Transitions {
     Procedure,
 }
 
+/// How documents are kept: JSON, and columns that are computed from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Json {
+    /// `jsonb`, stored or virtual columns over SQL/JSON, GIN for attributes of several values.
+    Postgres,
+    /// `JSON`, virtual columns over `JSON_VALUE`, a table of entries for attributes of several values.
+    Mysql,
+    /// Text, virtual columns over `json_extract`, a table of entries for attributes of several values.
+    Sqlite,
+}
+
 /// How a database is asked for its plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Explain {
@@ -69,6 +81,8 @@ pub struct Dialect {
     pub tuple_ranges: bool,
     /// How a transition is applied.
     pub transitions: Transitions,
+    /// How documents are kept.
+    pub json: Json,
     /// How it is asked for its plan.
     pub explain: Explain,
 }
@@ -179,6 +193,7 @@ mod tests {
         single_writer: false,
         tuple_ranges: true,
         transitions: Transitions::Transaction,
+        json: Json::Postgres,
         explain: Explain { prefix: "EXPLAIN ", columns: &[Kind::Text] },
     };
 

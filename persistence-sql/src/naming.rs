@@ -12,6 +12,15 @@ pub struct Naming {
     prefix: String,
 }
 
+/// What the tables of collections begin with, those of entries, and the indexes of both. Nothing else in a statement does.
+pub(crate) const DOCUMENTS: &str = "d_";
+pub(crate) const DOCUMENT_ENTRIES: &str = "de_";
+pub(crate) const DOCUMENT_INDEX: &str = "dx_";
+
+fn is_of_documents(word: &str) -> bool {
+    word.starts_with(DOCUMENTS) || word.starts_with(DOCUMENT_ENTRIES)
+}
+
 /// PostgreSQL keeps 63 bytes of a name, of which the longest of ours take under forty.
 const LONGEST_PREFIX: usize = 20;
 const LONGEST_SCHEMA: usize = 63;
@@ -56,6 +65,12 @@ impl Naming {
         format!("{}{name}", self.prefix)
     }
 
+    /// The name of a table as statements write it.
+    pub(crate) fn qualified(&self, name: &str) -> String {
+        let schema = self.schema.as_ref().map(|s| format!("\"{s}\".")).unwrap_or_default();
+        format!("{schema}{}{name}", self.prefix)
+    }
+
     /// The name in statements of a table that is called so in this database.
     #[must_use]
     pub fn plain<'a>(&self, name: &'a str) -> &'a str {
@@ -92,12 +107,12 @@ impl Naming {
             let end = from.bytes().position(|b| !is_word(&b)).unwrap_or(from.len());
             let (word, after) = from.split_at(end);
             out.push_str(between);
-            if TABLES.contains(&word) {
+            if TABLES.contains(&word) || is_of_documents(word) {
                 if let Some(schema) = &self.schema {
                     out.extend(["\"", schema, "\"."]);
                 }
                 out.push_str(&self.prefix);
-            } else if INDEXES.contains(&word) {
+            } else if INDEXES.contains(&word) || word.starts_with(DOCUMENT_INDEX) {
                 out.push_str(&self.prefix);
             }
             out.push_str(word);

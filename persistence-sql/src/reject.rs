@@ -35,6 +35,11 @@ impl fmt::Display for Rejected {
 
 impl StdError for Rejected {}
 
+/// What the driver said, in words.
+pub(crate) fn cause(error: &Error) -> Option<String> {
+    StdError::source(error)?.downcast_ref::<Rejected>().map(|r| r.cause.to_string())
+}
+
 /// The class of a refusal, if the error is one.
 pub fn class(error: &Error) -> Option<Class> {
     StdError::source(error)?.downcast_ref::<Rejected>().map(|r| r.class)

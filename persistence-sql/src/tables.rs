@@ -74,11 +74,15 @@ pub(crate) const MESSAGES: TableDef =
 pub(crate) const ACKS: TableDef =
     TableDef { name: "queue_acks", key: &["queue_type", "name", "consumer"], rest: &["level"] };
 
+/// One row a collection of documents: its definition, which of its indexes may be read, and how often either changed.
+pub(crate) const COLLECTIONS: TableDef =
+    TableDef { name: "document_collections", key: &["name"], rest: &["definition", "ready", "revision"] };
+
 /// The record of migrations.
 pub(crate) const SCHEMA_VERSION: &str = "schema_version";
 
 /// Every table of the stores.
-pub(crate) const KEYED: [&TableDef; 12] = [
+pub(crate) const KEYED: [&TableDef; 13] = [
     &SHARDS,
     &CURRENT,
     &EXECUTIONS,
@@ -91,6 +95,7 @@ pub(crate) const KEYED: [&TableDef; 12] = [
     &QUEUES,
     &MESSAGES,
     &ACKS,
+    &COLLECTIONS,
 ];
 
 /// Every table, as statements and migrations name it.
@@ -107,6 +112,7 @@ pub(crate) const TABLES: &[&str] = &[
     QUEUES.name,
     MESSAGES.name,
     ACKS.name,
+    COLLECTIONS.name,
     SCHEMA_VERSION,
 ];
 

@@ -15,6 +15,8 @@ pub enum Kind {
     Bytes,
     /// A UUID, in the database's native form.
     Uuid,
+    /// A 64-bit floating point number, never NaN.
+    Float,
 }
 
 /// A value to bind, or one that was read.
@@ -31,6 +33,8 @@ pub enum Value {
     Bytes(Bytes),
     /// A UUID.
     Uuid(Uuid),
+    /// A floating point number.
+    Float(f64),
     /// A list of values of one kind, none of them NULL: for databases that bind arrays.
     List(Kind, Vec<Value>),
 }

@@ -108,6 +108,9 @@ fn part(table: &str) -> &'static str {
         "history_nodes" | "history_trees" => "history",
         "task_queues" | "tasks" => "task_queues",
         "queues" | "queue_messages" | "queue_acks" => "queues",
+        _ if table.starts_with("d_") || table.starts_with("de_") || table.starts_with("document") => {
+            "documents"
+        }
         _ => "shard",
     }
 }

@@ -1,4 +1,28 @@
-//! Documents.
+//! Documents: a table for each collection, with a column for each attribute of one value, which the database computes from the
+//! document, and plain indexes over those columns.
+//!
+//! | module | what |
+//! |---|---|
+//! | `names`, `columns`, `ddl` | what collections consist of, in each database's words |
+//! | `catalogue`, `inspect`, `ensure`, `build` | what is declared, what is there, and making one of the other |
+//! | `access`, `source` | finds, one query for each access that the planner chose |
+//! | `write`, `entries`, `unique` | writes, the entries of attributes of several values, unique keys |
+
+mod access;
+mod build;
+mod catalogue;
+mod columns;
+mod ddl;
+mod ensure;
+mod entries;
+mod inspect;
+mod names;
+mod rows;
+mod source;
+mod unique;
+mod write;
+
+pub(crate) use catalogue::Collections;
 
 use crate::bucket::Sql;
 use crate::core::document::Document;
@@ -6,37 +30,43 @@ use crate::core::store::*;
 use crate::core::{Context, Error, Result};
 use async_trait::async_trait;
 
-fn missing<T>() -> Result<T> {
-    Err(Error::unsupported_primitive("documents", "any"))
-}
-
 #[async_trait]
 impl DocumentStore for Sql {
-    async fn ensure_collections(&self, _cx: &Context, _req: &EnsureCollections) -> Result<Ensured> {
-        missing()
+    async fn ensure_collections(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
+        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
+        self.bucket.gate.run(async move { bucket.ensure(&cx, req).await }).await
     }
 
-    async fn get_documents(&self, _cx: &Context, _req: &GetDocuments) -> Result<Vec<Option<Document>>> {
-        missing()
+    async fn get_documents(&self, cx: &Context, req: &GetDocuments) -> Result<Vec<Option<Document>>> {
+        let _inside = self.bucket.gate.enter()?;
+        self.bucket.get(cx, req).await
     }
 
-    async fn write_documents(&self, _cx: &Context, _req: &WriteDocuments) -> Result<Vec<Written>> {
-        missing()
+    async fn write_documents(&self, cx: &Context, req: &WriteDocuments) -> Result<Vec<Written>> {
+        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
+        self.bucket.gate.run(async move { bucket.write_all(&cx, req).await }).await
     }
 
-    async fn find_documents(&self, _cx: &Context, _req: &FindDocuments) -> Result<DocumentPage> {
-        missing()
+    async fn find_documents(&self, cx: &Context, req: &FindDocuments) -> Result<DocumentPage> {
+        let _inside = self.bucket.gate.enter()?;
+        self.bucket.find(cx, req).await
     }
 
-    async fn count_documents(&self, _cx: &Context, _req: &CountDocuments) -> Result<u64> {
-        missing()
+    async fn count_documents(&self, cx: &Context, req: &CountDocuments) -> Result<u64> {
+        let _inside = self.bucket.gate.enter()?;
+        self.bucket.count_found(cx, req).await
     }
 
-    async fn explain_documents(&self, _cx: &Context, _req: &FindDocuments) -> Result<Explain> {
-        missing()
+    async fn explain_documents(&self, cx: &Context, req: &FindDocuments) -> Result<Explain> {
+        let _inside = self.bucket.gate.enter()?;
+        self.bucket.explain(cx, req).await
     }
 
-    async fn sweep_documents(&self, _cx: &Context, _req: &SweepDocuments) -> Result<u64> {
-        missing()
+    async fn sweep_documents(&self, cx: &Context, req: &SweepDocuments) -> Result<u64> {
+        if req.limit == 0 {
+            return Err(Error::invalid("limit", "must be at least 1"));
+        }
+        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
+        self.bucket.gate.run(async move { bucket.sweep_collection(&cx, &req).await }).await
     }
 }

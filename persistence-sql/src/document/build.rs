@@ -1,0 +1,236 @@
+//! Building what a collection lacks, and dropping what it no longer has.
+
+use super::columns::Column;
+use super::ddl::{Computed, Ddl};
+use super::ensure::Plan;
+use super::rows::{document, key_columns, key_values, kinds};
+use super::{entries, names, rows};
+use crate::core::document::{CollectionDef, Document, IndexDef};
+use crate::core::{Detail, Error, Result};
+use crate::dialect::Json;
+use crate::reject::{Class, class};
+use crate::tx::Tx;
+use crate::value::{Kind, Value};
+use std::time::Duration;
+
+/// How often a step is tried that cannot have its locks, each time for a second or two: whoever waits longer for a busy table makes
+/// all others wait behind it.
+const TRIES: u32 = 60;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Documents whose entries are written in one transaction.
+const BATCH: usize = 200;
+
+/// Who builds.
+pub(super) struct Builder<'a> {
+    pub(super) tx: &'a mut Tx,
+    pub(super) def: &'a CollectionDef,
+    /// Whether there are documents, so that others are not to be held up.
+    pub(super) documents: bool,
+}
+
+/// Of PostgreSQL. Any fixed number that other programs are unlikely to use. Tried again and again: whoever waits within a statement
+/// holds a snapshot, for the end of which the building of an index waits.
+const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(7021941842560913409)::int::bigint";
+
+fn before(json: Json) -> &'static [&'static str] {
+    match json {
+        Json::Postgres => &["SET statement_timeout = 0"],
+        Json::Mysql => &[
+            "SELECT GET_LOCK(CONCAT('documents:', LEFT(SHA2(DATABASE(), 256), 40)), -1)",
+            "SET SESSION lock_wait_timeout = 1",
+        ],
+        Json::Sqlite => &[],
+    }
+}
+
+fn after(json: Json) -> &'static [&'static str] {
+    match json {
+        Json::Postgres => &["SELECT pg_advisory_unlock(7021941842560913409)", "RESET statement_timeout"],
+        Json::Mysql => &[
+            "SET SESSION lock_wait_timeout = DEFAULT",
+            "SELECT RELEASE_LOCK(CONCAT('documents:', LEFT(SHA2(DATABASE(), 256), 40)))",
+        ],
+        Json::Sqlite => &[],
+    }
+}
+
+/// Waits for the lock of those who ensure.
+pub(super) async fn lock(tx: &mut Tx) -> Result<()> {
+    for sql in before(tx.dialect.json) {
+        tx.conn.execute(sql, Vec::new()).await?;
+    }
+    let mut pause = FIRST_PAUSE;
+    while tx.dialect.json == Json::Postgres {
+        let mut rows = tx.query("lock", TRY_LOCK, Vec::new(), &[Kind::Int]).await?;
+        if rows.pop().map(|mut row| row.int()).transpose()? == Some(1) {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Ok(())
+}
+
+/// Gives it back.
+pub(super) async fn unlock(tx: &mut Tx) -> Result<()> {
+    for sql in after(tx.dialect.json) {
+        tx.conn.execute(sql, Vec::new()).await?;
+    }
+    Ok(())
+}
+
+fn is_of_locks(e: &Error) -> bool {
+    matches!(class(e), Some(Class::LockTimeout | Class::Deadlock | Class::Serialization))
+}
+
+impl Builder<'_> {
+    /// A statement as it is: names are in full, and literals hold what elsewhere is a parameter.
+    async fn run(&mut self, sql: &str) -> Result<()> {
+        self.tx.flush().await?;
+        self.tx.dirty = true;
+        self.tx.conn.execute(sql, Vec::new()).await.map(drop)
+    }
+
+    /// The same for one that wants the table for itself, for a moment.
+    async fn run_alone(&mut self, sql: &str) -> Result<()> {
+        if self.tx.dialect.json != Json::Postgres {
+            return self.run(sql).await;
+        }
+        self.tx.conn.begin(true).await?;
+        let done = async {
+            self.tx.conn.execute("SET LOCAL lock_timeout = '500ms'", Vec::new()).await?;
+            self.tx.conn.execute(sql, Vec::new()).await?;
+            self.tx.conn.commit().await
+        };
+        let done = done.await;
+        if done.is_err() {
+            // What failed decides.
+            let _ = self.tx.conn.rollback().await;
+        }
+        done
+    }
+
+    async fn patiently(&mut self, sql: &str) -> Result<()> {
+        let (mut tries, mut pause) = (1, FIRST_PAUSE);
+        loop {
+            match self.run_alone(sql).await {
+                Err(e) if tries < TRIES && is_of_locks(&e) => {
+                    tokio::time::sleep(pause).await;
+                    (tries, pause) = (tries + 1, (pause * 2).min(LONGEST_PAUSE));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn index(&mut self, sql: &str, name: &str) -> Result<()> {
+        let online = self.documents && self.tx.dialect.json == Json::Postgres;
+        // Concurrently is no part of a transaction.
+        let done = if online { self.run(sql).await } else { self.patiently(sql).await };
+        done.map_err(|e| match class(&e) {
+            Some(Class::Duplicate) => self.violated(name),
+            _ => e,
+        })
+    }
+
+    /// Documents that are there violate an index that is to be unique.
+    fn violated(&self, name: &str) -> Error {
+        let def = self.def;
+        let is = |i: &&IndexDef| names::index(def, i) == name || names::live_index(def, i) == name;
+        let index = def.indexes.iter().find(is).map(|i| i.name.clone());
+        Error::new(Detail::AlreadyExists { entity: "document", key: def.name.clone(), index })
+    }
+
+    /// The entries of what is there. Whoever writes meanwhile writes entries, too.
+    async fn fill(&mut self, index: &IndexDef) -> Result<()> {
+        let mut last: Option<Document> = None;
+        loop {
+            let whole = !self.tx.dialect.single_writer;
+            if whole {
+                self.tx.conn.begin(true).await?;
+            }
+            let batch = self.batch(index, last.as_ref()).await;
+            let batch = match (batch, whole) {
+                (Ok(batch), true) => self.tx.conn.commit().await.map(|()| batch),
+                (Err(e), true) => {
+                    let _ = self.tx.conn.rollback().await;
+                    Err(e)
+                }
+                (batch, false) => batch,
+            };
+            match batch {
+                Ok(None) => return Ok(()),
+                Ok(done) => last = done,
+                Err(e) if whole && is_of_locks(&e) => tokio::time::sleep(FIRST_PAUSE).await,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// The entries of the next documents; the last of them.
+    async fn batch(&mut self, index: &IndexDef, after: Option<&Document>) -> Result<Option<Document>> {
+        let (def, tx) = (self.def, &mut *self.tx);
+        let key = key_columns(def).join(", ");
+        let (mut beyond, mut args) = (String::new(), Vec::new());
+        if let Some(after) = after {
+            args = key_values(&after.key);
+            beyond = format!(" WHERE ({key}) > ({})", vec!["?"; args.len()].join(", "));
+        }
+        args.push(Value::Int(BATCH as i64));
+        let sql = format!(
+            "SELECT {} FROM {}{beyond} ORDER BY {key} LIMIT ?{}",
+            rows::columns(tx.dialect.json, def),
+            names::table(&def.name),
+            tx.dialect.for_share
+        );
+        let found = tx.query("documents", &sql, args, &kinds(def)).await?;
+        let found: Vec<Document> =
+            found.into_iter().map(|mut row| document(def, &mut row)).collect::<Result<_>>()?;
+        let all = found.iter().flat_map(|d| entries::rows(def, index, Some(d))).collect();
+        entries::add(tx, def, index, all).await?;
+        Ok(found.into_iter().next_back())
+    }
+}
+
+/// Makes what is missing.
+pub(super) async fn make(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
+    let (naming, json) = (b.tx.naming.clone(), b.tx.dialect.json);
+    let ddl = Ddl { json, naming: &naming, def: b.def };
+    if let Some(sql) = &plan.table {
+        b.run(sql).await?;
+    }
+    for (column, how) in &plan.columns {
+        let (column, how): (&Column, Computed) = (column, *how);
+        b.patiently(&ddl.add_column(column, how)).await?;
+    }
+    for name in &plan.broken {
+        b.run(&ddl.drop_index(name)).await?;
+    }
+    for (name, sql) in &plan.indexes {
+        b.index(sql, name).await?;
+    }
+    for (i, _, sql) in &plan.entries {
+        b.run(sql).await?;
+        b.fill(&b.def.indexes[*i]).await?;
+    }
+    Ok(())
+}
+
+/// Drops what is no longer declared.
+pub(super) async fn clear(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
+    let (naming, json) = (b.tx.naming.clone(), b.tx.dialect.json);
+    let ddl = Ddl { json, naming: &naming, def: b.def };
+    for name in &plan.drop_indexes {
+        let sql = ddl.drop_index(name);
+        if json == Json::Postgres { b.run(&sql).await? } else { b.patiently(&sql).await? }
+    }
+    for name in &plan.drop_entries {
+        b.patiently(&ddl.drop_table(name)).await?;
+    }
+    for name in &plan.drop_columns {
+        b.patiently(&ddl.drop_column(name)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! Making collections what they are declared to be: under a lock, while others read and write, and so that whoever comes after one
+//! that died in the middle goes on.
+//!
+//! What there is is read from the database itself. The names of columns and indexes contain what they are made of, so a difference
+//! is a name that is missing or one too many. New indexes are announced first, and then written but not read; read when they are
+//! built; what is no longer declared is dropped last.
+
+use super::build::{self, Builder};
+use super::catalogue::{self, Collection, load};
+use super::columns::Column;
+use super::ddl::{Computed, Ddl};
+use super::inspect::{Real, inspect};
+use super::names;
+use crate::bucket::{Bucket, work};
+use crate::core::document::CollectionDef;
+use crate::core::store::{CollectionChange, EnsureCollections, EnsureMode, Ensured};
+use crate::core::{Context, Error, Result};
+use crate::tx::Tx;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// The statement that makes the table.
+    pub(super) table: Option<String>,
+    pub(super) columns: Vec<(Column, Computed)>,
+    /// Names and statements; those that are there and not whole are dropped before.
+    pub(super) indexes: Vec<(String, String)>,
+    pub(super) broken: Vec<String>,
+    /// Tables of entries to make and to fill: the index, its name, the statement.
+    pub(super) entries: Vec<(usize, String, String)>,
+    pub(super) drop_indexes: Vec<String>,
+    pub(super) drop_entries: Vec<String>,
+    pub(super) drop_columns: Vec<String>,
+    /// The row is another.
+    pub(super) row: bool,
+}
+
+impl Plan {
+    fn new(ddl: &Ddl<'_>, stored: Option<&Collection>, real: &Real) -> Result<Self> {
+        let mut plan = Plan::default();
+        let mut computed = real.columns.clone();
+        let columns = ddl.columns();
+        if real.table {
+            // To add a stored one rewrites the table, while nobody reads and writes.
+            let how = if real.documents { Computed::Virtual } else { Computed::Stored };
+            for column in columns.iter().filter(|c| !real.columns.contains_key(&c.name)) {
+                computed.insert(column.name.clone(), how);
+                plan.columns.push((column.clone(), how));
+            }
+        } else {
+            plan.table = Some(ddl.create_table());
+        }
+        let indexes = ddl.indexes(&computed, real.documents)?;
+        let wanted: BTreeSet<&str> = indexes.iter().map(|(name, _)| &**name).collect();
+        plan.drop_indexes = real.indexes.keys().filter(|n| !wanted.contains(&***n)).cloned().collect();
+        plan.broken = real
+            .indexes
+            .iter()
+            .filter(|(n, whole)| !**whole && wanted.contains(&***n))
+            .map(|(n, _)| n.clone())
+            .collect();
+        plan.indexes = indexes.iter().filter(|(n, _)| real.indexes.get(n) != Some(&true)).cloned().collect();
+        let entries = ddl.entries();
+        let left = real.entries.iter().filter(|n| !entries.iter().any(|e| e.1 == **n));
+        plan.drop_entries = left.cloned().collect();
+        // One that is there may not be filled: its index is not ready then.
+        let filled = |i: usize, name: &str| {
+            real.entries.contains(name)
+                && stored.is_some_and(|s| s.ready.contains(&names::index(ddl.def, &ddl.def.indexes[i])))
+        };
+        plan.entries = entries.into_iter().filter(|(i, name, _)| !filled(*i, name)).collect();
+        plan.drop_columns =
+            real.columns.keys().filter(|n| !columns.iter().any(|c| c.name == **n)).cloned().collect();
+        plan.row = stored.is_none_or(|s| s.def != *ddl.def || s.ready != all_ready(ddl.def));
+        Ok(plan)
+    }
+
+    /// In words, in order.
+    fn changes(&self, def: &CollectionDef) -> Vec<CollectionChange> {
+        let declared = |name: &str| {
+            let index = def.indexes.iter().find(|i| {
+                [names::index(def, i), names::entries(def, i), names::live_index(def, i)]
+                    .iter()
+                    .any(|n| n == name)
+            });
+            index.map_or_else(|| name.to_owned(), |i| i.name.clone())
+        };
+        let mut what: Vec<String> = self.table.iter().map(|_| "create the table".to_owned()).collect();
+        what.extend(self.columns.iter().map(|(c, _)| format!("add the column {}", c.name)));
+        what.extend(self.indexes.iter().map(|(name, _)| format!("build the index {}", declared(name))));
+        what.extend(self.entries.iter().map(|(_, name, _)| format!("build the index {}", declared(name))));
+        what.extend(self.drop_indexes.iter().map(|name| format!("drop the index {name}")));
+        what.extend(self.drop_entries.iter().map(|name| format!("drop the index {name}")));
+        what.extend(self.drop_columns.iter().map(|name| format!("drop the column {name}")));
+        if self.row && what.is_empty() {
+            what.push("change the definition".to_owned());
+        }
+        let change = |what| CollectionChange { collection: def.name.clone(), what };
+        what.into_iter().map(change).collect()
+    }
+}
+
+/// The names of all indexes of a definition.
+fn all_ready(def: &CollectionDef) -> BTreeSet<String> {
+    def.indexes.iter().map(|i| names::index(def, i)).collect()
+}
+
+/// What of a definition may not change while there are documents.
+fn conflict(stored: &CollectionDef, def: &CollectionDef) -> Result<()> {
+    let what = match () {
+        () if stored.id != def.id => "the kind of its ids",
+        () if stored.partition != def.partition => "its partition",
+        () if stored.group != def.group => "its group",
+        () => return Ok(()),
+    };
+    Err(Error::invalid("definition", format!("collection {}: {what} cannot change", def.name)))
+}
+
+async fn planned(tx: &mut Tx, def: &CollectionDef) -> Result<(Option<Collection>, Real, Plan)> {
+    let stored = load(tx, &def.name).await?;
+    if let Some(stored) = &stored {
+        conflict(&stored.def, def)?;
+    }
+    let (naming, json) = (Arc::clone(&tx.naming), tx.dialect.json);
+    let real = inspect(tx, &def.name).await?;
+    let plan = Plan::new(&Ddl { json, naming: &naming, def }, stored.as_ref(), &real)?;
+    Ok((stored, real, plan))
+}
+
+/// Makes one collection what it is to be.
+async fn apply(tx: &mut Tx, def: &CollectionDef) -> Result<Vec<CollectionChange>> {
+    let (stored, real, plan) = planned(tx, def).await?;
+    let changes = plan.changes(def);
+    if changes.is_empty() {
+        return Ok(changes);
+    }
+    let mut row = Collection { def: def.clone(), ready: all_ready(def), revision: 1 };
+    if let Some(stored) = &stored {
+        row.revision = stored.revision.saturating_add(1);
+        let building: BTreeSet<String> = plan.building(def);
+        row.ready.retain(|name| stored.ready.contains(name) && !building.contains(name));
+        if row.def != stored.def || row.ready != stored.ready {
+            let args = row.row().into_iter().chain([(&*def.name).into()]).collect();
+            tx.execute(catalogue::UPDATE, args).await?;
+        }
+    }
+    let mut builder = Builder { tx, def, documents: real.documents };
+    build::make(&mut builder, &plan).await?;
+    let tx = builder.tx;
+    row.ready = all_ready(def);
+    row.revision = row.revision.saturating_add(1);
+    if stored.is_some() {
+        let args = row.row().into_iter().chain([(&*def.name).into()]).collect();
+        tx.execute(catalogue::UPDATE, args).await?;
+    } else {
+        let args = [(&*def.name).into()].into_iter().chain(row.row()).collect();
+        tx.execute(catalogue::INSERT, args).await?;
+    }
+    let mut builder = Builder { tx, def, documents: real.documents };
+    build::clear(&mut builder, &plan).await?;
+    Ok(changes)
+}
+
+impl Plan {
+    /// The names of the indexes that are not there yet.
+    fn building(&self, def: &CollectionDef) -> BTreeSet<String> {
+        let missing = |i: &&crate::core::document::IndexDef| {
+            let (index, live, entries) =
+                (names::index(def, i), names::live_index(def, i), names::entries(def, i));
+            self.indexes.iter().any(|(n, _)| *n == index || *n == live)
+                || self.entries.iter().any(|(_, n, _)| *n == entries)
+        };
+        def.indexes.iter().filter(missing).map(|i| names::index(def, i)).collect()
+    }
+}
+
+async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef]) -> Result<Ensured> {
+    let mut ensured = Ensured::default();
+    for def in definitions {
+        // What is refused is refused before anything is done.
+        planned(tx, def).await?;
+    }
+    for def in definitions {
+        ensured.changes.extend(apply(tx, def).await?);
+    }
+    Ok(ensured)
+}
+
+impl Bucket {
+    pub(super) async fn ensure(&self, cx: &Context, req: EnsureCollections) -> Result<Ensured> {
+        req.definitions.iter().try_for_each(CollectionDef::validate)?;
+        let done = match req.mode {
+            EnsureMode::Apply => self.ensure_all(cx, &req).await,
+            _ => {
+                let mut tx = self.connection(cx).await?;
+                let mut ensured = Ensured::default();
+                for def in &req.definitions {
+                    ensured.changes.extend(planned(&mut tx, def).await?.2.changes(def));
+                }
+                return Ok(ensured);
+            }
+        };
+        req.definitions.iter().for_each(|def| self.collections.forget(&def.name));
+        done
+    }
+
+    async fn ensure_all(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
+        if self.dialect.single_writer {
+            // All of it is one transaction.
+            let definitions = Arc::new(req.definitions.clone());
+            let work = work(move |tx: &mut Tx, _| {
+                let definitions = Arc::clone(&definitions);
+                Box::pin(async move { apply_all(tx, &definitions).await })
+            });
+            return self.write(cx, work).await;
+        }
+        let mut tx = self.connection(cx).await?;
+        let all = async {
+            build::lock(&mut tx).await?;
+            let done = apply_all(&mut tx, &req.definitions).await;
+            // Also after a failure: the session goes back to the pool.
+            let unlocked = build::unlock(&mut tx).await;
+            done.and_then(|done| unlocked.map(|()| done))
+        };
+        match cx.deadline() {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), all)
+                .await
+                .unwrap_or_else(|_| Err(Error::timeout("ensure_collections"))),
+            None => all.await,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The entries of indexes with an attribute of several values, where they are a table of their own: written in the transaction that
+//! writes the document.
+
+use super::names;
+use super::rows::{is_partitioned, key_columns, key_values, scalar};
+use crate::core::Result;
+use crate::core::document::{CollectionDef, Document, IndexDef};
+use crate::dialect::{Dialect, Json, Upsert};
+use crate::tx::Tx;
+use crate::value::Value;
+
+/// The most rows of a statement.
+const ROWS: usize = 256;
+
+/// The indexes whose entries are tables.
+pub(super) fn tables<'d>(json: Json, def: &'d CollectionDef) -> impl Iterator<Item = &'d IndexDef> {
+    let own = json != Json::Postgres;
+    def.indexes.iter().filter(move |i| own && names::several(def, i).is_some())
+}
+
+fn columns(def: &CollectionDef, index: &IndexDef) -> Vec<String> {
+    let keys = index.keys.iter().filter_map(|k| def.attribute_named(&k.attribute)).map(names::column);
+    key_columns(def).iter().map(|c| (*c).to_owned()).chain(keys).collect()
+}
+
+/// The rows of a document.
+pub(super) fn rows(def: &CollectionDef, index: &IndexDef, doc: Option<&Document>) -> Vec<Vec<Value>> {
+    let Some(doc) = doc else { return Vec::new() };
+    let tuples = index.tuples(&def.stored_values(&doc.body));
+    let row = |tuple: Vec<_>| key_values(&doc.key).into_iter().chain(tuple.iter().map(scalar)).collect();
+    tuples.into_iter().map(row).collect()
+}
+
+/// Adds rows; those that are there stay.
+pub(super) async fn add(
+    tx: &mut Tx,
+    def: &CollectionDef,
+    index: &IndexDef,
+    rows: Vec<Vec<Value>>,
+) -> Result<()> {
+    let (columns, table) = (columns(def, index), names::entries(def, index));
+    let nothing = match tx.dialect.upsert {
+        Upsert::OnConflict => " ON CONFLICT DO NOTHING",
+        Upsert::OnDuplicateKey => " ON DUPLICATE KEY UPDATE id = id",
+    };
+    for chunk in rows.chunks(ROWS) {
+        let sql = format!(
+            "INSERT INTO {table} ({}) VALUES {}{nothing}",
+            columns.join(", "),
+            Dialect::tuples(columns.len(), chunk.len())
+        );
+        tx.execute(&sql, chunk.iter().flatten().cloned().collect()).await?;
+    }
+    Ok(())
+}
+
+async fn remove(tx: &mut Tx, def: &CollectionDef, index: &IndexDef, rows: Vec<Vec<Value>>) -> Result<()> {
+    let (columns, table) = (columns(def, index), names::entries(def, index));
+    // In the order of the key, so that it is entered from the left.
+    let first = usize::from(is_partitioned(def));
+    let place: Vec<usize> = (0..first).chain(first + 1..columns.len()).chain([first]).collect();
+    let names: Vec<&str> = place.iter().map(|&i| &*columns[i]).collect();
+    for chunk in rows.chunks(ROWS) {
+        let sql = format!("DELETE FROM {table} WHERE {}", tx.dialect.key_in(&names, chunk.len()));
+        let args = chunk.iter().flat_map(|row| place.iter().map(|&i| row[i].clone())).collect();
+        tx.execute(&sql, args).await?;
+    }
+    Ok(())
+}
+
+/// Makes the entries of a document follow it.
+pub(super) async fn follow(
+    tx: &mut Tx,
+    def: &CollectionDef,
+    before: Option<&Document>,
+    after: Option<&Document>,
+) -> Result<()> {
+    for index in tables(tx.dialect.json, def) {
+        let (old, new) = (rows(def, index, before), rows(def, index, after));
+        let gone: Vec<_> = old.iter().filter(|row| !new.contains(row)).cloned().collect();
+        let added: Vec<_> = new.into_iter().filter(|row| !old.contains(row)).collect();
+        remove(tx, def, index, gone).await?;
+        add(tx, def, index, added).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,349 @@
+//! Writing: look, decide, write, in one transaction.
+
+use super::access::{body_mark, keyed};
+use super::catalogue::Collection;
+use super::rows::{key_columns, key_values};
+use super::source::{TABLE, select};
+use super::{entries, names, unique};
+use crate::attempts::{self, is_forgotten, remember};
+use crate::bucket::{Bucket, Tried, work};
+use crate::core::document::write::{Action, Change, DocumentWrite, check, decide};
+use crate::core::document::{CollectionDef, Document};
+use crate::core::store::{SweepDocuments, WriteDocuments, Written};
+use crate::core::{AttemptId, Context, Error, Outcome, Result, Timestamp};
+use crate::dialect::Json;
+use crate::reject::{Class, class};
+use crate::tx::Tx;
+use crate::value::{Kind, Value};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often a write begins anew because a collection was changed under it.
+const ROUNDS: usize = 8;
+
+const REVISIONS: &str = "SELECT name, revision FROM document_collections WHERE name IN ";
+
+/// A call, and what its tries know of each other.
+struct Call {
+    writes: Vec<DocumentWrite>,
+    collections: Vec<Arc<Collection>>,
+    attempt: AttemptId,
+    now: Timestamp,
+    memory: Arc<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    /// Some try had an unknown outcome.
+    unknown: AtomicBool,
+    /// Expired documents that hold unique keys have to go first.
+    purge: AtomicBool,
+    /// What the last try that went as far as writing would have answered.
+    answers: Mutex<Option<Vec<Written>>>,
+}
+
+/// How a try ended.
+enum Done {
+    Written(Vec<Written>),
+    /// The collections are others than those that the call knows.
+    Stale,
+}
+
+/// What was found of a document: itself, and the attempts that wrote it.
+type Found = Option<(Document, Vec<u8>)>;
+
+impl Call {
+    fn def(&self, i: usize) -> &CollectionDef {
+        &self.collections[i].def
+    }
+
+    async fn run(&self, tx: &mut Tx, tried: Tried) -> Result<Done> {
+        let unknown = self.memory.unknown.fetch_or(tried.unknown, Relaxed) || tried.unknown;
+        if !self.is_current(tx).await? {
+            return Ok(Done::Stale);
+        }
+        let found = self.look(tx).await?;
+        if unknown && let Some(answers) = self.earlier(&found)? {
+            return Ok(Done::Written(answers));
+        }
+        let mut changes = Vec::with_capacity(self.writes.len());
+        for (i, write) in self.writes.iter().enumerate() {
+            let stored = found[i].as_ref().map(|f| &f.0);
+            changes.push(decide(self.def(i), write, stored, self.now)?);
+        }
+        let answers: Vec<Written> =
+            (0..changes.len()).map(|i| self.answer(i, &found[i], &changes[i])).collect();
+        if changes.iter().any(|change| !matches!(change, Change::Keep)) {
+            *self.memory.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers.clone());
+            let done = self.apply(tx, &found, &changes).await;
+            done.map_err(|e| self.refused(tx.dialect.json, e, &changes))?;
+        }
+        Ok(Done::Written(answers))
+    }
+
+    /// Whether the collections are those that the call knows: where entries are written by this bucket, nobody may write without
+    /// those of a new index. Locked until the end.
+    async fn is_current(&self, tx: &mut Tx) -> Result<bool> {
+        if tx.dialect.json == Json::Postgres {
+            return Ok(true);
+        }
+        let known: BTreeMap<&str, i64> =
+            self.collections.iter().map(|c| (&*c.def.name, c.revision)).collect();
+        let marks = vec!["?"; known.len()].join(", ");
+        let sql = format!("{REVISIONS}({marks}){}", tx.dialect.for_share);
+        let args = known.keys().map(|name| Value::from(*name)).collect();
+        let mut current = 0;
+        for mut row in tx.query("document_collections", &sql, args, &[Kind::Text, Kind::Int]).await? {
+            let name = row.text()?;
+            current += usize::from(known.get(&*name) == Some(&row.int()?));
+        }
+        Ok(current == known.len())
+    }
+
+    /// What is there, locked, in the order of collections and keys.
+    async fn look(&self, tx: &mut Tx) -> Result<Vec<Found>> {
+        let mut collections: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (i, write) in self.writes.iter().enumerate() {
+            collections.entry(&write.collection).or_default().push(i);
+        }
+        let lock = tx.dialect.for_update;
+        let mut found: Vec<Found> = self.writes.iter().map(|_| None).collect();
+        for of in collections.into_values() {
+            let keys = of.iter().map(|&i| key_values(&self.writes[i].key)).collect();
+            for one in select(tx, self.def(of[0]), keys, lock).await? {
+                if let Some(&i) = of.iter().find(|&&i| self.writes[i].key == one.0.key) {
+                    found[i] = Some(one);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The answer of an earlier try, if there was one; an error if nobody can tell any more.
+    fn earlier(&self, found: &[Found]) -> Result<Option<Vec<Written>>> {
+        let last = self.memory.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut answers) = last.clone() else { return Ok(None) };
+        let mut done = false;
+        for (answer, found) in answers.iter_mut().zip(found) {
+            let Some((_, column)) = found else { continue };
+            let Some(document) = &mut answer.document else { continue };
+            if let Some((version, updated)) = attempts::entry_of(column, self.attempt) {
+                (document.version, document.updated, done) = (version, Timestamp(updated), true);
+            } else if answer.changed && is_forgotten(column, document.version) {
+                return Err(Error::timeout(format!("documents {}", self.writes[0].collection)));
+            }
+        }
+        // Nothing is left of what was removed; where that is all, it is gone, as it was to be.
+        let removed = |(write, (answer, found)): (&DocumentWrite, (&Written, &Found))| {
+            !answer.changed || (matches!(write.action, Action::Delete) && found.is_none())
+        };
+        done = done || self.writes.iter().zip(answers.iter().zip(found)).all(removed);
+        Ok(done.then_some(answers))
+    }
+
+    fn answer(&self, i: usize, found: &Found, change: &Change) -> Written {
+        let there = || found.as_ref().map(|f| f.0.clone()).filter(|d| !d.is_expired(self.now));
+        match change {
+            Change::Store(document) => Written { document: Some(document.clone()), changed: true },
+            // What had expired was not there.
+            Change::Remove => Written { document: None, changed: there().is_some() },
+            Change::Keep => {
+                let check = matches!(self.writes[i].action, Action::Check);
+                Written { document: there().filter(|_| !check), changed: false }
+            }
+        }
+    }
+
+    async fn apply(&self, tx: &mut Tx, found: &[Found], changes: &[Change]) -> Result<()> {
+        let defs = || (0..changes.len()).map(|i| self.def(i));
+        if self.memory.purge.load(Relaxed) {
+            for (def, change) in defs().zip(changes) {
+                if let Change::Store(document) = change {
+                    unique::purge(tx, def, document, self.now).await?;
+                }
+            }
+        }
+        // A unique key may go from one document to another: all give up theirs first.
+        let anew = changes.len() > 1 && defs().any(|def| def.indexes.iter().any(|i| i.unique));
+        for ((def, found), change) in defs().zip(found).zip(changes) {
+            let Some((stored, _)) = found else { continue };
+            let goes = match change {
+                Change::Remove => true,
+                Change::Store(_) => anew,
+                Change::Keep => false,
+            };
+            if goes {
+                remove(tx, def, &stored.key).await?;
+            }
+            if matches!(change, Change::Remove) {
+                entries::follow(tx, def, Some(stored), None).await?;
+            }
+        }
+        for ((def, found), change) in defs().zip(found).zip(changes) {
+            let Change::Store(document) = change else { continue };
+            let before = found.as_ref();
+            let column = before.map(|f| &*f.1).unwrap_or_default();
+            let column = remember(column, document.version, self.attempt, document.updated.0);
+            store(tx, def, document, column, before.is_some() && !anew).await?;
+            entries::follow(tx, def, before.map(|f| &f.0), Some(document)).await?;
+        }
+        Ok(())
+    }
+
+    /// What a refusal means. Of a key that appeared since the look nothing is said: look again.
+    fn refused(&self, json: Json, e: Error, changes: &[Change]) -> Error {
+        if class(&e) != Some(Class::Duplicate) {
+            return e;
+        }
+        let stores = changes.iter().enumerate().filter_map(|(i, change)| match change {
+            Change::Store(document) => Some((self.def(i), document)),
+            _ => None,
+        });
+        let violated =
+            stores.into_iter().find_map(|(def, d)| Some((def, d, unique::violated(json, def, &e)?)));
+        match violated {
+            // It may be one that has expired.
+            Some(_) if !self.memory.purge.swap(true, Relaxed) => e,
+            Some((def, document, index)) => unique::taken(def, document, index),
+            None => e,
+        }
+    }
+}
+
+async fn remove(tx: &mut Tx, def: &CollectionDef, key: &crate::core::document::DocumentKey) -> Result<()> {
+    let sql = format!("DELETE FROM {} WHERE {}", names::table(&def.name), keyed(tx.dialect, def, 1));
+    tx.execute(&sql, key_values(key)).await.map(drop)
+}
+
+async fn store(tx: &mut Tx, def: &CollectionDef, d: &Document, column: Vec<u8>, replace: bool) -> Result<()> {
+    let (table, key, mark) = (names::table(&def.name), key_columns(def), body_mark(tx.dialect.json));
+    let mut values = vec![
+        Value::Text(d.body.to_string()),
+        d.version.into(),
+        d.created.0.into(),
+        d.updated.0.into(),
+        Value::opt(d.deleted.map(|t| t.0)),
+        Value::opt(d.expires.map(|t| t.0)),
+        column.into(),
+    ];
+    let sql = if replace {
+        values.extend(key_values(&d.key));
+        let key: Vec<String> = key.iter().map(|c| format!("{c} = ?")).collect();
+        format!(
+            "UPDATE {table} SET data = {mark}, version = ?, created_at = ?, updated_at = ?, deleted_at = ?, \
+             expires_at = ?, attempts = ? WHERE {}",
+            key.join(" AND ")
+        )
+    } else {
+        values = key_values(&d.key).into_iter().chain(values).collect();
+        let marks = "?, ".repeat(key.len());
+        format!(
+            "INSERT INTO {table} ({}, data, version, created_at, updated_at, deleted_at, expires_at, attempts) \
+             VALUES ({marks}{mark}, ?, ?, ?, ?, ?, ?)",
+            key.join(", ")
+        )
+    };
+    tx.execute(&sql, values).await.map(drop)
+}
+
+/// Removes documents that are there, with all of their entries.
+pub(super) async fn remove_all(tx: &mut Tx, def: &CollectionDef, documents: &[Document]) -> Result<()> {
+    for document in documents {
+        remove(tx, def, &document.key).await?;
+        entries::follow(tx, def, Some(document), None).await?;
+    }
+    Ok(())
+}
+
+fn distinct(writes: &[DocumentWrite]) -> Result<()> {
+    let mut seen = HashSet::new();
+    if writes.is_empty() {
+        return Err(Error::invalid("writes", "must not be empty"));
+    }
+    match writes.iter().find(|w| !seen.insert((&w.collection, &w.key))) {
+        Some(w) => Err(Error::invalid("writes", format!("{} {} twice", w.collection, w.key))),
+        None => Ok(()),
+    }
+}
+
+impl Bucket {
+    pub(super) async fn write_all(&self, cx: &Context, req: WriteDocuments) -> Result<Vec<Written>> {
+        distinct(&req.writes)?;
+        let memory = Arc::new(Memory::default());
+        for _ in 0..ROUNDS {
+            let mut collections = Vec::with_capacity(req.writes.len());
+            for write in &req.writes {
+                collections.push(self.collection(cx, &write.collection).await?);
+            }
+            if let Err(e) = self.checked(&req.writes, &collections) {
+                // Perhaps what is declared now allows it.
+                let mut changed = false;
+                for c in &collections {
+                    changed |= self.changed(cx, c).await.is_some();
+                }
+                if changed {
+                    continue;
+                }
+                return Err(e);
+            }
+            let call = Arc::new(Call {
+                writes: req.writes.clone(),
+                collections,
+                attempt: req.attempt,
+                now: self.env.clock.now(),
+                memory: Arc::clone(&memory),
+            });
+            let again = Arc::clone(&call);
+            let work = work(move |tx: &mut Tx, tried| {
+                let call = Arc::clone(&call);
+                Box::pin(async move { call.run(tx, tried).await })
+            });
+            match self.write(cx, work).await? {
+                Done::Written(answers) => return Ok(answers),
+                Done::Stale => again.collections.iter().for_each(|c| self.collections.forget(&c.def.name)),
+            }
+        }
+        let e = Error::unavailable("write_documents", "the collection changes all the time");
+        let maybe = memory.unknown.load(Relaxed);
+        Err(if maybe { e } else { e.with_outcome(Outcome::NotApplied) })
+    }
+
+    fn checked(&self, writes: &[DocumentWrite], collections: &[Arc<Collection>]) -> Result<()> {
+        writes.iter().zip(collections).try_for_each(|(w, c)| check(&c.def, w).map(drop))
+    }
+
+    pub(super) async fn sweep_collection(&self, cx: &Context, req: &SweepDocuments) -> Result<u64> {
+        let collection = self.collection(cx, &req.collection).await?;
+        let def = &collection.def;
+        let before = req.before.min(self.env.clock.now());
+        let sql = format!(
+            "SELECT {} FROM {} WHERE expires_at <= ? ORDER BY expires_at, id LIMIT ?",
+            key_columns(def).join(", "),
+            names::table(&def.name)
+        );
+        let args = vec![before.0.into(), Value::Int(req.limit.into())];
+        let rows = self.query(cx, TABLE, &sql, args, &super::rows::key_kinds(def)).await?;
+        let keys: Vec<_> =
+            rows.into_iter().map(|mut row| super::rows::key(def, &mut row)).collect::<Result<_>>()?;
+        let mut swept = 0;
+        for keys in keys.chunks(64) {
+            let (keys, collection) = (Arc::new(keys.to_vec()), Arc::clone(&collection));
+            let work = work(move |tx: &mut Tx, tried| {
+                let (keys, collection) = (Arc::clone(&keys), Arc::clone(&collection));
+                Box::pin(async move {
+                    let (def, lock) = (&collection.def, tx.dialect.for_update);
+                    let values = keys.iter().map(key_values).collect();
+                    let mut found: Vec<Document> =
+                        select(tx, def, values, lock).await?.into_iter().map(|f| f.0).collect();
+                    found.retain(|d| d.is_expired(before));
+                    remove_all(tx, def, &found).await?;
+                    // A first try without an answer may have removed them.
+                    Ok(if tried.unknown { keys.len() } else { found.len() } as u64)
+                })
+            });
+            swept += self.write(cx, work).await?;
+        }
+        Ok(swept)
+    }
+}
