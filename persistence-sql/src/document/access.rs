@@ -276,7 +276,6 @@ fn contained(a: &Attribute, v: &Scalar) -> Vec<serde_json::Value> {
             (t.0 / 1000).into()
         }
         Scalar::Time(t) => t.0.into(),
-        _ => return Vec::new(),
     };
     vec![serde_json::Value::Array(vec![element])]
 }

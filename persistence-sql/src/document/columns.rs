@@ -105,7 +105,6 @@ fn constant(json: Json, v: &Scalar) -> String {
         Scalar::Uuid(id) if json == Json::Postgres => format!("'{id}'::uuid"),
         Scalar::Uuid(id) => format!("x'{}'", id.simple()),
         Scalar::Str(s) => literal(json, s),
-        _ => "NULL".to_owned(),
     }
 }
 

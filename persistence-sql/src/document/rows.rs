@@ -93,7 +93,6 @@ pub(super) fn scalar(v: &Scalar) -> Value {
         Scalar::Str(s) => Value::Text(s.clone()),
         Scalar::Uuid(id) => Value::Uuid(*id),
         Scalar::Time(t) => Value::Int(t.0),
-        _ => Value::Null(Kind::Int),
     }
 }
 

@@ -1,10 +1,10 @@
-//! Unique indexes: which one refused, and expired documents that hold their keys.
+//! Unique indexes: which one refused, and who holds its keys.
 
 use super::rows::{document, is_partitioned, kinds, scalar};
 use super::source::TABLE;
 use super::write::remove_all;
 use super::{names, rows};
-use crate::core::document::{CollectionDef, Document, IndexDef, Scope};
+use crate::core::document::{CollectionDef, Document, DocumentKey, IndexDef, Scope};
 use crate::core::{Detail, Error, Result, Timestamp};
 use crate::dialect::Json;
 use crate::reject::cause;
@@ -51,29 +51,42 @@ pub(super) fn taken(def: &CollectionDef, d: &Document, index: &IndexDef) -> Erro
     })
 }
 
-/// Removes expired documents that hold the unique keys of one that is to be stored.
-pub(super) async fn purge(tx: &mut Tx, def: &CollectionDef, d: &Document, now: Timestamp) -> Result<()> {
+/// Looks who holds the unique keys of a document that is to be stored: removes those that have expired, and refuses for the first
+/// index of which another holds them. `leaves` tells who gives up its keys in the same write.
+pub(super) async fn settle(
+    tx: &mut Tx,
+    def: &CollectionDef,
+    d: &Document,
+    now: Timestamp,
+    leaves: &(dyn Fn(&DocumentKey) -> bool + Sync),
+) -> Result<()> {
     let values = def.stored_values(&d.body);
     for index in def.indexes.iter().filter(|i| i.unique) {
         let columns = columns(def, index);
         for tuple in index.tuples(&values) {
             let scoped = columns.len() > tuple.len();
             let partition = d.key.partition.as_deref().filter(|_| scoped).map(Value::from);
-            let mut args: Vec<Value> = partition.into_iter().chain(tuple.iter().map(scalar)).collect();
-            args.push(now.0.into());
+            let args = partition.into_iter().chain(tuple.iter().map(scalar)).collect();
             let equal: Vec<String> = columns.iter().map(|c| format!("{c} = ?")).collect();
+            let living = if index.live_only { " AND deleted_at IS NULL" } else { "" };
             let sql = format!(
-                "SELECT {} FROM {} WHERE {} AND expires_at <= ?{}",
+                "SELECT {} FROM {} WHERE {}{living}{}",
                 rows::columns(tx.dialect.json, def),
                 names::table(&def.name),
                 equal.join(" AND "),
                 tx.dialect.for_update
             );
             let found = tx.query(TABLE, &sql, args, &kinds(def)).await?;
-            let expired: Vec<Document> =
+            let holders: Vec<Document> =
                 found.into_iter().map(|mut row| document(def, &mut row)).collect::<Result<_>>()?;
-            let others: Vec<Document> = expired.into_iter().filter(|e| e.key != d.key).collect();
-            remove_all(tx, def, &others).await?;
+            let (expired, others): (Vec<_>, Vec<_>) = holders
+                .into_iter()
+                .filter(|holder| holder.key != d.key && !leaves(&holder.key))
+                .partition(|holder| holder.is_expired(now));
+            if !others.is_empty() {
+                return Err(taken(def, d, index));
+            }
+            remove_all(tx, def, &expired).await?;
         }
     }
     Ok(())

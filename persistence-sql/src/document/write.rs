@@ -8,7 +8,7 @@ use super::{entries, names, unique};
 use crate::attempts::{self, is_forgotten, remember};
 use crate::bucket::{Bucket, Tried, work};
 use crate::core::document::write::{Action, Change, DocumentWrite, check, decide};
-use crate::core::document::{CollectionDef, Document};
+use crate::core::document::{CollectionDef, Document, DocumentKey};
 use crate::core::store::{SweepDocuments, WriteDocuments, Written};
 use crate::core::{AttemptId, Context, Error, Outcome, Result, Timestamp};
 use crate::dialect::Json;
@@ -37,8 +37,8 @@ struct Call {
 struct Memory {
     /// Some try had an unknown outcome.
     unknown: AtomicBool,
-    /// Expired documents that hold unique keys have to go first.
-    purge: AtomicBool,
+    /// Some unique key was taken: who holds it is to be found out first.
+    taken: AtomicBool,
     /// What the last try that went as far as writing would have answered.
     answers: Mutex<Option<Vec<Written>>>,
 }
@@ -157,10 +157,15 @@ impl Call {
 
     async fn apply(&self, tx: &mut Tx, found: &[Found], changes: &[Change]) -> Result<()> {
         let defs = || (0..changes.len()).map(|i| self.def(i));
-        if self.memory.purge.load(Relaxed) {
+        if self.memory.taken.load(Relaxed) {
             for (def, change) in defs().zip(changes) {
                 if let Change::Store(document) = change {
-                    unique::purge(tx, def, document, self.now).await?;
+                    let leaves = |key: &DocumentKey| {
+                        let mut changed =
+                            self.writes.iter().zip(changes).filter(|(_, c)| !matches!(c, Change::Keep));
+                        changed.any(|(w, _)| w.collection == def.name && w.key == *key)
+                    };
+                    unique::settle(tx, def, document, self.now, &leaves).await?;
                 }
             }
         }
@@ -203,15 +208,15 @@ impl Call {
         let violated =
             stores.into_iter().find_map(|(def, d)| Some((def, d, unique::violated(json, def, &e)?)));
         match violated {
-            // It may be one that has expired.
-            Some(_) if !self.memory.purge.swap(true, Relaxed) => e,
+            // By one that has expired, or by several.
+            Some(_) if !self.memory.taken.swap(true, Relaxed) => e,
             Some((def, document, index)) => unique::taken(def, document, index),
             None => e,
         }
     }
 }
 
-async fn remove(tx: &mut Tx, def: &CollectionDef, key: &crate::core::document::DocumentKey) -> Result<()> {
+async fn remove(tx: &mut Tx, def: &CollectionDef, key: &DocumentKey) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE {}", names::table(&def.name), keyed(tx.dialect, def, 1));
     tx.execute(&sql, key_values(key)).await.map(drop)
 }
