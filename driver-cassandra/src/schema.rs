@@ -29,7 +29,7 @@ const DAY: u32 = 24 * 3600;
 fn options(table: Table) -> (&'static str, u32) {
     match table {
         // Rows that are replaced all the time in partitions that live for ever: few sorted runs to read.
-        Table::Shard => ("L10", 10 * DAY),
+        Table::Shard | Table::Documents => ("L10", 10 * DAY),
         // Written once, read some, deleted whole: little to do again and again.
         Table::History => ("T4", 10 * DAY),
         // Written once, read once, deleted from the front. What came back after a repair would be in front of where reads begin.

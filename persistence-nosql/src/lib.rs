@@ -5,8 +5,8 @@
 //! shares a partition, expiry is decided against the injected clock, unknown outcomes are resolved.
 //!
 //! Where things are: [`row`] is the driver contract; `keys` says which rows there are; `bucket` has the ways of talking to a
-//! driver; `attempts` remembers who wrote what; `execution`, `history`, `shard`, `task`, `queue` and `maintenance` are the
-//! stores.
+//! driver; `attempts` remembers who wrote what; `execution`, `history`, `shard`, `task`, `queue`, `document` and
+//! `maintenance` are the stores.
 
 pub use persistence_core as core;
 

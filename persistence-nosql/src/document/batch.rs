@@ -7,9 +7,10 @@ use crate::bucket::{check, put};
 use crate::codec::encode;
 use crate::core::document::{Document, DocumentKey};
 use crate::core::error::Detail;
-use crate::core::{AttemptId, Env, Error, Result};
+use crate::core::{AttemptId, Env, Error, Result, Timestamp};
 use crate::row::*;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -36,9 +37,25 @@ pub(super) enum New {
     Removed,
 }
 
+/// The value of an entry.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) key: DocumentKey,
+    /// When it was written.
+    pub(super) written: Timestamp,
+}
+
+impl Entry {
+    fn new(key: &DocumentKey, env: &Env) -> Bytes {
+        encode(&Entry { key: key.clone(), written: env.clock.now() })
+    }
+}
+
 /// A row of a unique index that a document needs for itself.
 pub(super) struct Claim {
     pub(super) index: String,
+    /// Of indexes in the order of their declaration the first is told of.
+    pub(super) declared: Option<usize>,
     pub(super) key: DocumentKey,
     pub(super) collection: Arc<Collection>,
 }
@@ -121,7 +138,7 @@ impl Batch {
             let of_entry = kept.unwrap_or_else(|| if index.local { Uuid::nil() } else { env.ids.next() });
             let place = index.entry(def, c, &target.key, stamp(of_entry))?;
             if kept.is_none() {
-                let op = put(place.key.clone(), Bytes::new(), encode(&target.key));
+                let op = put(place.key.clone(), Bytes::new(), Entry::new(&target.key, env));
                 self.ops.insert(place, op);
             }
             stamps.push(of_entry);
@@ -157,6 +174,7 @@ impl Batch {
             let place = index.unique(def, c, &target.key)?;
             let claim = Claim {
                 index: index.index.name.clone(),
+                declared: def.indexes.iter().position(|i| i.name == index.index.name),
                 key: target.key.clone(),
                 collection: target.collection.clone(),
             };

@@ -1,6 +1,6 @@
 //! Entries of documents that are there already: writing those that are missing, removing those of retired indexes, comparing.
 
-use super::batch::New;
+use super::batch::{Entry, New};
 use super::catalogue::{Collection, StoredIndex};
 use super::fetch::CONCURRENCY;
 use super::keys::{IndexRef, Place};
@@ -195,8 +195,8 @@ impl Bucket {
             let mut range = prefix(section.clone());
             loop {
                 let rows = self.rows(cx, Table::Documents, partition, &range, WINDOW, Level::Serial).await?;
-                let keys: Vec<DocumentKey> =
-                    rows.iter().map(|r| decode("index entry", &r.row.value)).collect::<Result<_>>()?;
+                let key = |r: &KeyedRow| decode::<Entry>("index entry", &r.row.value).map(|e| e.key);
+                let keys: Vec<DocumentKey> = rows.iter().map(key).collect::<Result<_>>()?;
                 let found = self.stored(cx, collection, &keys, Level::Serial).await?;
                 for (r, s) in rows.iter().zip(&found) {
                     let place =

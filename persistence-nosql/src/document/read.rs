@@ -2,7 +2,7 @@
 
 use super::catalogue::Collection;
 use super::fetch::CONCURRENCY;
-use super::keys;
+use super::keys::{self, IndexRef};
 use super::record::{Stored, components};
 use super::seek::{Candidate, Seeks, What, what};
 use crate::bucket::Bucket;
@@ -18,9 +18,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Partitions listed, and rows of one read, at once by what walks through all of a collection.
 const WINDOW: usize = 256;
+
+/// How old an entry must be before a reader deletes it as a leftover. No write takes that long.
+const SAFETY_AGE: Duration = Duration::from_secs(3600);
+/// The most leftovers that one read deletes.
+const CLEANED: usize = 32;
 
 /// A collection as core's engine reads it.
 struct Source<'a> {
@@ -182,8 +188,29 @@ impl Source<'_> {
             let stamps = stored.record.stamps(index.number).unwrap_or_default();
             stamp.is_some_and(|stamp| stamps.contains(&stamp))
         };
-        let both = candidates.iter().zip(stored);
-        Ok(both.filter_map(|(c, s)| s.filter(|s| fits(c, s)).map(|s| s.document)).collect())
+        let (mut found, mut leftovers) = (Vec::new(), Vec::new());
+        for (candidate, stored) in candidates.iter().zip(stored) {
+            match stored.filter(|s| fits(candidate, s)) {
+                Some(s) => found.push(s.document),
+                None => leftovers.push(candidate),
+            }
+        }
+        if !index.local {
+            self.clean(cx, index, &leftovers).await;
+        }
+        Ok(found)
+    }
+
+    /// Deletes entries that no document has and that no write will make anybody's any more. What fails is left for the next reader.
+    async fn clean(&self, cx: &Context, index: IndexRef<'_>, leftovers: &[&Candidate]) {
+        let before = self.bucket.env.clock.now().before(SAFETY_AGE);
+        let old = leftovers.iter().filter(|c| c.written < before).take(CLEANED);
+        let ops: Vec<Op> = old.map(|c| Op::Delete { key: c.row.key.clone() }).collect();
+        if !ops.is_empty() {
+            let partition = index.own_partition(self.collection.def());
+            let part = Part { table: Table::DocumentIndex, partition, checks: Vec::new(), ops };
+            let _ = self.bucket.driver.write(cx, Write { parts: vec![part], unordered: true }).await;
+        }
     }
 }
 

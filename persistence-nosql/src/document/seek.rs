@@ -1,5 +1,6 @@
 //! The places of an index that one access reads, merged.
 
+use super::batch::Entry;
 use super::catalogue::Collection;
 use super::encode;
 use super::fetch::CONCURRENCY;
@@ -8,7 +9,7 @@ use crate::bucket::Bucket;
 use crate::codec::decode;
 use crate::core::document::plan::{Access, Position};
 use crate::core::document::{Direction, DocumentKey, IndexKey, Partitioning, Scalar};
-use crate::core::{Context, Result};
+use crate::core::{Context, Result, Timestamp};
 use crate::keys::successor;
 use crate::row::*;
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub(super) enum What<'a> {
 pub(super) struct Candidate {
     pub(super) key: DocumentKey,
     pub(super) row: KeyedRow,
+    /// When its entry was written.
+    pub(super) written: Timestamp,
     /// Of its entry, as in [`Stored::entries`](super::record::Stored::entries).
     pub(super) components: Bytes,
 }
@@ -177,12 +180,15 @@ impl<'a> Seeks<'a> {
     }
 
     fn candidate(&self, at: usize, row: KeyedRow) -> Result<Candidate> {
-        let key = match self.what {
+        let (key, written) = match self.what {
             What::Documents => {
                 let id = keys::read_id(row.key.get(self.section..).unwrap_or_default())?;
-                DocumentKey { partition: self.places[at].of.clone(), id }
+                (DocumentKey { partition: self.places[at].of.clone(), id }, Timestamp(0))
             }
-            What::Entries(_) => decode("index entry", &row.row.value)?,
+            What::Entries(_) => {
+                let Entry { key, written } = decode("index entry", &row.row.value)?;
+                (key, written)
+            }
         };
         let mut components = row.key.slice(self.section.min(row.key.len())..);
         if let What::Entries(i) = self.what {
@@ -194,7 +200,7 @@ impl<'a> Seeks<'a> {
             }
             components.truncate(components.len().saturating_sub(rest.len()));
         }
-        Ok(Candidate { key, row, components })
+        Ok(Candidate { key, row, written, components })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Removing expired documents.
 
-use super::batch::{New, Target};
+use super::batch::{Entry, New, Target};
 use super::catalogue::Collection;
 use super::keys::stamp;
 use super::record::Stored;
@@ -30,7 +30,7 @@ impl Bucket {
         loop {
             let rows = self.rows(cx, Table::DocumentIndex, &partition, &range, WINDOW, Level::Quorum).await?;
             for KeyedRow { key, row } in &rows {
-                let document: DocumentKey = decode("index entry", &row.value)?;
+                let Entry { key: document, .. } = decode("index entry", &row.value)?;
                 let is_of = |s: &Stored| {
                     let stamps = s.record.stamps(index.number).unwrap_or_default();
                     stamp(key).is_some_and(|stamp| stamps.contains(&stamp))

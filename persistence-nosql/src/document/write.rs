@@ -169,7 +169,9 @@ impl Bucket {
             }
             let rows = self.fetch(cx, held.iter().cloned(), Level::Serial).await.map_err(unsent)?;
             let mut expired = Vec::new();
-            for (place, claim) in &batch.claims {
+            let mut claims: Vec<_> = batch.claims.iter().collect();
+            claims.sort_by_key(|(_, claim)| claim.declared);
+            for (place, claim) in claims {
                 let Some(row) = rows.at(place).filter(|_| !batch.released.contains(place)) else { continue };
                 let holder: DocumentKey = decode("unique row", &row.value)?;
                 let same =
@@ -218,7 +220,13 @@ impl Bucket {
             // The documents' write was not attempted, whatever became of the entries: they are leftovers at most.
             self.settle_unconditional(cx, &stamped(part)).await.map_err(unsent)?;
         }
-        let settled = self.settle(cx, &Write { parts: writes.main.clone(), unordered: false }).await?;
+        let settled = match self.settle(cx, &Write { parts: writes.main.clone(), unordered: false }).await {
+            Err(e) if e.outcome() == Outcome::NotApplied => {
+                self.send_plain(cx, &writes.before.undone()).await;
+                return Err(e);
+            }
+            settled => settled?,
+        };
         match settled {
             Settled::Applied => self.send_plain(cx, &writes.after).await,
             // Of a write without an answer nobody knows yet whether its entries are in use.

@@ -3,10 +3,11 @@
 use crate::build::document::*;
 use crate::build::expect::{failed, invalid};
 use crate::race::{Beside, race};
-use persistence_core::ErrorKind;
+use crate::{Fault, FaultRule};
 use persistence_core::document::write::Pre;
 use persistence_core::document::*;
 use persistence_core::store::*;
+use persistence_core::{ErrorKind, Outcome};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -107,6 +108,38 @@ crate::cases! {
         let filter = filter.and(Filter::Exists(path("other")));
         assert_eq!(docs.ids(filter, &order).await?, ["d", "c", "a"]);
         assert_eq!(docs.ensure(EnsureMode::Verify).await?.changes, []);
+    }
+
+    /// What an interrupted call began, the next one ends; until then everything is found that was before.
+    #[covers("document.ensure_collections")]
+    #[kind(Calm)]
+    async fn an_interrupted_change_is_completed(t) {
+        for nth in [1, 2, 4, 8, 16, 26] {
+            let old = plain(t)
+                .attribute(Attribute::new("kind", path("kind"), KeyType::I64))
+                .index(IndexDef::new("by_kind").in_partition().asc("kind"));
+            let mut docs = Docs::ensured(t, old).await?;
+            let body = |i: u64| json!({"project": "p", "name": format!("n{}", i % 3), "tags": ["t"], "kind": 1});
+            for i in 0..8 {
+                docs.put(&at("p", &format!("d{i}")), body(i)).await?;
+            }
+            docs.def = CollectionDef { indexes: Vec::new(), ..named(docs.def.clone()) };
+            docs.def = docs.def.clone().index(IndexDef::new("by_name").asc("name")).index(IndexDef::new("by_tag").in_partition().asc("tag"));
+            t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).nth(nth).times(u64::MAX));
+            let _ = docs.ensure(EnsureMode::Apply).await;
+            t.faults.quiet().await;
+            t.faults.clear();
+            docs.put(&at("p", "d8"), body(8)).await?;
+            docs.delete(&at("p", "d0"), Pre::None).await?;
+            assert_eq!(docs.all(&docs.query(Filter::eq(path("project"), "p"), &[], 5)).await?.len(), 8);
+            docs.ensure(EnsureMode::Apply).await?;
+            for mode in [EnsureMode::Apply, EnsureMode::Verify] {
+                assert_eq!(docs.ensure(mode).await?.changes, [], "{nth} {mode:?}");
+            }
+            assert_eq!(docs.ids(Filter::eq(path("name"), "n0"), &[]).await?, ["d3", "d6"]);
+            let tagged = Filter::eq(path("project"), "p").and(Filter::Contains(path("tags"), "t".into()));
+            assert_eq!(docs.ids(tagged, &[]).await?.len(), 8);
+        }
     }
 
     /// What cannot change does not: the kind of ids, the partition; bad definitions are refused, naming what is wrong.

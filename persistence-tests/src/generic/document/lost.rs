@@ -67,4 +67,37 @@ crate::cases! {
         assert_eq!(docs.get(&at("p", "b")).await?, None);
         docs.put_if(&at("p", "b"), body, Pre::Absent).await?;
     }
+
+    /// What a write left behind that came to no end is found by nobody: a document is found by what it holds, and by nothing else.
+    #[covers("P13", "document.write_documents", "document.find_documents")]
+    #[kind(Calm)]
+    async fn leftovers_of_a_write_are_not_found(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        let key = at("p", "a");
+        let body = |name: &str| machine("p", 1, json!({"name": name, "tags": [name]}));
+        docs.put(&key, body("n1")).await?;
+        for age in [0, 100_000] {
+            for nth in [1, 2, 3] {
+                let name = format!("n{age}-{nth}");
+                let action = Action::Put { body: body(&name), expires: None };
+                let write = WriteDocuments { writes: vec![docs.one(&key, Pre::None, action)], attempt: AttemptId::new() };
+                t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).nth(nth).times(u64::MAX));
+                let failed = t.p.documents().write_documents(&t.cx(), &write).await.is_err();
+                t.faults.quiet().await;
+                t.faults.clear();
+                t.clock.advance(std::time::Duration::from_secs(age));
+                let held = docs.get(&key).await?.map(|d| d.body["name"].clone());
+                assert!(failed || held == Some(json!(name)));
+                for other in ["n1", &name] {
+                    let wanted: &[&str] = if held == Some(json!(other)) { &["a"] } else { &[] };
+                    assert_eq!(docs.ids(Filter::eq(path("name"), other), &[]).await?, wanted, "{nth}");
+                    assert_eq!(docs.ids(Filter::Contains(path("tags"), other.into()), &[]).await?, wanted, "{nth}");
+                }
+                docs.put(&key, body("n1")).await?;
+                assert_eq!(docs.ids(Filter::eq(path("name"), "n1"), &[]).await?, ["a"]);
+                assert_eq!(docs.ids(Filter::eq(path("name"), &*name), &[]).await?, [""; 0]);
+            }
+        }
+        assert_eq!(docs.ensure(EnsureMode::Verify).await?.changes, []);
+    }
 }
