@@ -46,7 +46,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn new(key: &DocumentKey, env: &Env) -> Bytes {
+    fn encoded(key: &DocumentKey, env: &Env) -> Bytes {
         encode(&Entry { key: key.clone(), written: env.clock.now() })
     }
 }
@@ -138,7 +138,7 @@ impl Batch {
             let of_entry = kept.unwrap_or_else(|| if index.local { Uuid::nil() } else { env.ids.next() });
             let place = index.entry(def, c, &target.key, stamp(of_entry))?;
             if kept.is_none() {
-                let op = put(place.key.clone(), Bytes::new(), Entry::new(&target.key, env));
+                let op = put(place.key.clone(), Bytes::new(), Entry::encoded(&target.key, env));
                 self.ops.insert(place, op);
             }
             stamps.push(of_entry);
