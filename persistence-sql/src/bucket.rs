@@ -134,7 +134,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Failures of the way to the database, or of the database itself; the others are answers.
-fn is_of_the_way(kind: ErrorKind) -> bool {
+pub(crate) fn is_of_the_way(kind: ErrorKind) -> bool {
     use ErrorKind::*;
     matches!(kind, Unavailable | Timeout | ResourceExhausted | Closed | Corrupted | Locked | SchemaMismatch)
 }

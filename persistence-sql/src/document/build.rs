@@ -20,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Documents whose entries are written in one transaction.
-const BATCH: usize = 200;
+const BATCH: i64 = 200;
 
 /// Who builds.
 pub(super) struct Builder<'a> {
@@ -178,7 +178,7 @@ impl Builder<'_> {
             args = key_values(&after.key);
             beyond = format!(" WHERE ({key}) > ({})", vec!["?"; args.len()].join(", "));
         }
-        args.push(Value::Int(BATCH as i64));
+        args.push(Value::Int(BATCH));
         let sql = format!(
             "SELECT {} FROM {}{beyond} ORDER BY {key} LIMIT ?{}",
             rows::columns(tx.dialect.json, def),

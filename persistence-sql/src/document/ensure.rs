@@ -11,13 +11,19 @@ use super::columns::Column;
 use super::ddl::{Computed, Ddl};
 use super::inspect::{Real, inspect};
 use super::names;
-use crate::bucket::{Bucket, work};
+use crate::bucket::{Bucket, is_of_the_way, work};
 use crate::core::document::CollectionDef;
 use crate::core::store::{CollectionChange, EnsureCollections, EnsureMode, Ensured};
 use crate::core::{Context, Error, Result};
 use crate::tx::Tx;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a call without a deadline goes on after failures of the way to the database.
+const RESUME_LIMIT: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is to be done.
 #[derive(Debug, Default)]
@@ -129,12 +135,20 @@ async fn planned(tx: &mut Tx, def: &CollectionDef) -> Result<(Option<Collection>
     Ok((stored, real, plan))
 }
 
+/// What a call has begun to do, in all of its tries.
+type Begun = Mutex<Vec<CollectionChange>>;
+
 /// Makes one collection what it is to be.
-async fn apply(tx: &mut Tx, def: &CollectionDef) -> Result<Vec<CollectionChange>> {
+async fn apply(tx: &mut Tx, def: &CollectionDef, begun: &Begun) -> Result<()> {
     let (stored, real, plan) = planned(tx, def).await?;
     let changes = plan.changes(def);
     if changes.is_empty() {
-        return Ok(changes);
+        return Ok(());
+    }
+    {
+        let mut begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<_> = changes.into_iter().filter(|c| !begun.contains(c)).collect();
+        begun.extend(new);
     }
     let mut row = Collection { def: def.clone(), ready: all_ready(def), revision: 1 };
     if let Some(stored) = &stored {
@@ -159,8 +173,7 @@ async fn apply(tx: &mut Tx, def: &CollectionDef) -> Result<Vec<CollectionChange>
         tx.execute(catalogue::INSERT, args).await?;
     }
     let mut builder = Builder { tx, def, documents: real.documents };
-    build::clear(&mut builder, &plan).await?;
-    Ok(changes)
+    build::clear(&mut builder, &plan).await
 }
 
 impl Plan {
@@ -176,16 +189,15 @@ impl Plan {
     }
 }
 
-async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef]) -> Result<Ensured> {
-    let mut ensured = Ensured::default();
+async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], begun: &Begun) -> Result<()> {
     for def in definitions {
         // What is refused is refused before anything is done.
         planned(tx, def).await?;
     }
     for def in definitions {
-        ensured.changes.extend(apply(tx, def).await?);
+        apply(tx, def, begun).await?;
     }
-    Ok(ensured)
+    Ok(())
 }
 
 impl Bucket {
@@ -207,28 +219,50 @@ impl Bucket {
     }
 
     async fn ensure_all(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
+        let begun = Arc::new(Begun::default());
         if self.dialect.single_writer {
             // All of it is one transaction.
-            let definitions = Arc::new(req.definitions.clone());
+            let (definitions, begun) = (Arc::new(req.definitions.clone()), Arc::clone(&begun));
             let work = work(move |tx: &mut Tx, _| {
-                let definitions = Arc::clone(&definitions);
-                Box::pin(async move { apply_all(tx, &definitions).await })
+                let (definitions, begun) = (Arc::clone(&definitions), Arc::clone(&begun));
+                Box::pin(async move { apply_all(tx, &definitions, &begun).await })
             });
-            return self.write(cx, work).await;
+            self.write(cx, work).await?;
+        } else {
+            let all = self.ensure_until_done(cx, req, &begun);
+            match cx.deadline() {
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), all)
+                    .await
+                    .unwrap_or_else(|_| Err(Error::timeout("ensure_collections")))?,
+                None => all.await?,
+            }
         }
+        let changes = std::mem::take(&mut *begun.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Ensured { changes })
+    }
+
+    /// What failed on the way is continued: everything done so far is there.
+    async fn ensure_until_done(&self, cx: &Context, req: &EnsureCollections, begun: &Begun) -> Result<()> {
+        let (until, mut pause) = (Instant::now() + cx.remaining(RESUME_LIMIT), FIRST_PAUSE);
+        loop {
+            match self.ensure_once(cx, req, begun).await {
+                Err(e) if is_of_the_way(e.kind()) && e.is_retryable() && Instant::now() < until => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn ensure_once(&self, cx: &Context, req: &EnsureCollections, begun: &Begun) -> Result<()> {
         let mut tx = self.connection(cx).await?;
-        let all = async {
-            build::lock(&mut tx).await?;
-            let done = apply_all(&mut tx, &req.definitions).await;
-            // Also after a failure: the session goes back to the pool.
-            let unlocked = build::unlock(&mut tx).await;
-            done.and_then(|done| unlocked.map(|()| done))
+        let done = match build::lock(&mut tx).await {
+            Ok(()) => apply_all(&mut tx, &req.definitions, begun).await,
+            Err(e) => Err(e),
         };
-        match cx.deadline() {
-            Some(deadline) => tokio::time::timeout_at(deadline.into(), all)
-                .await
-                .unwrap_or_else(|_| Err(Error::timeout("ensure_collections"))),
-            None => all.await,
-        }
+        // Also after a failure: the session goes back to the pool.
+        let unlocked = build::unlock(&mut tx).await;
+        done.and(unlocked)
     }
 }

@@ -13,7 +13,7 @@ use crate::value::Value;
 const ROWS: usize = 256;
 
 /// The indexes whose entries are tables.
-pub(super) fn tables<'d>(json: Json, def: &'d CollectionDef) -> impl Iterator<Item = &'d IndexDef> {
+pub(super) fn tables(json: Json, def: &CollectionDef) -> impl Iterator<Item = &IndexDef> {
     let own = json != Json::Postgres;
     def.indexes.iter().filter(move |i| own && names::several(def, i).is_some())
 }
