@@ -51,6 +51,9 @@ INSERT INTO current_executions (shard_id, namespace_id, workflow_id, archetype, 
 
 INSERT INTO current_executions (shard_id, namespace_id, workflow_id, archetype, run_id, state, last_write_version, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?) AS new ON DUPLICATE KEY UPDATE run_id = new.run_id, state = new.state, last_write_version = new.last_write_version, record = new.record;
 
+INSERT INTO document_collections (name, definition, ready, revision)
+    VALUES (?, ?, ?, ?);
+
 INSERT INTO execution_items (shard_id, namespace_id, workflow_id, run_id, kind, item_number, item_name, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?) AS new ON DUPLICATE KEY UPDATE value = new.value;
 
 INSERT INTO executions (shard_id, namespace_id, workflow_id, run_id, record_version, next_event_id, record, created_by, attempts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
@@ -92,10 +95,26 @@ SELECT 0 AS kind, 0 AS item_number, '' AS item_name, record AS value, record_ver
      WHERE shard_id = ? AND namespace_id = ? AND workflow_id = ? AND run_id = ?
      ORDER BY 1, 2, 3;
 
+SELECT DISTINCT index_name, 1
+          FROM information_schema.statistics
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?;
+
+SELECT GET_LOCK(CONCAT('documents:', LEFT(SHA2(DATABASE(), 256), 40)), -1);
+
+SELECT RELEASE_LOCK(CONCAT('documents:', LEFT(SHA2(DATABASE(), 256), 40)));
+
+SELECT column_name, 1
+          FROM information_schema.columns
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?;
+
 SELECT consumer, level
       FROM queue_acks
      WHERE queue_type = ? AND name = ?
      ORDER BY consumer;
+
+SELECT definition, ready, revision
+      FROM document_collections
+     WHERE name = ?;
 
 SELECT fire_time, task_id, payload
       FROM history_tasks
@@ -154,6 +173,8 @@ SELECT name, next_id, first_id, created_by, attempts
      WHERE queue_type = ? AND name > ?
      ORDER BY name
      LIMIT ?;
+
+SELECT name, revision FROM document_collections WHERE (name) IN ((?)) FOR SHARE;
 
 SELECT namespace_id, name, task_type
       FROM task_queues
@@ -268,6 +289,18 @@ SELECT shard_id, branch, created_at
 SELECT shard_id, namespace_id, workflow_id, archetype, record FROM current_executions WHERE (shard_id, namespace_id, workflow_id, archetype) IN ((?, ?, ?, ?)) ORDER BY shard_id, namespace_id, workflow_id, archetype FOR UPDATE;
 
 SELECT shard_id, namespace_id, workflow_id, run_id, record_version, next_event_id, created_by, attempts FROM executions WHERE (shard_id, namespace_id, workflow_id, run_id) IN ((?, ?, ?, ?)) ORDER BY shard_id, namespace_id, workflow_id, run_id FOR UPDATE;
+
+SELECT table_name
+          FROM information_schema.tables
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name LIKE ?;
+
+SET SESSION lock_wait_timeout = 1;
+
+SET SESSION lock_wait_timeout = DEFAULT;
+
+UPDATE document_collections
+       SET definition = ?, ready = ?, revision = ?
+     WHERE name = ?;
 
 UPDATE shards
        SET range_id = ?, info = ?, updated_at = ?, attempts = ?

@@ -34,6 +34,9 @@ DELETE FROM tasks
      WHERE namespace_id = ? AND name = ? AND task_type = ? AND subqueue = ? AND pass = ? AND task_id = ?
        AND expires_at <= ?;
 
+INSERT INTO document_collections (name, definition, ready, revision)
+    VALUES (?, ?, ?, ?);
+
 INSERT INTO history_nodes (shard_id, tree_id, branch_id, first_event_id, negated_transaction_id, event_count, previous_transaction_id, written_at, events) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shard_id, tree_id, branch_id, first_event_id, negated_transaction_id) DO UPDATE SET event_count = excluded.event_count, previous_transaction_id = excluded.previous_transaction_id, written_at = excluded.written_at, events = excluded.events;
 
 INSERT INTO history_trees (shard_id, tree_id, branch_id, branch, created_at) VALUES (?, ?, ?, ?, ?);
@@ -55,6 +58,8 @@ INSERT INTO task_queues (namespace_id, name, task_type, range_id, info, expires_
 INSERT INTO task_queues (namespace_id, name, task_type, range_id, info, expires_at, created_by, attempts) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace_id, name, task_type) DO UPDATE SET range_id = excluded.range_id, info = excluded.info, expires_at = excluded.expires_at, created_by = excluded.created_by, attempts = excluded.attempts;
 
 INSERT INTO tasks (namespace_id, name, task_type, subqueue, pass, task_id, payload, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace_id, name, task_type, subqueue, pass, task_id) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at;
+
+RESET statement_timeout;
 
 SELECT 0 AS kind, 0 AS item_number, '' AS item_name, record AS value, record_version AS version
       FROM executions
@@ -91,10 +96,26 @@ SELECT 3, 0,
   FROM lr JOIN v USING (plan)
  WHERE NOT v.applied AND lr.found_version IS NOT NULL;
 
+SELECT a.attname::text, (a.attgenerated = 'v')::int::bigint
+          FROM pg_catalog.pg_attribute a
+          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relname = ?::text
+           AND a.attnum > 0 AND NOT a.attisdropped;
+
+SELECT c.relname::text
+          FROM pg_catalog.pg_class c
+          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relkind = 'r' AND c.relname LIKE ?::text;
+
 SELECT consumer, level
       FROM queue_acks
      WHERE queue_type = ? AND name = ?
      ORDER BY consumer;
+
+SELECT definition, ready, revision
+      FROM document_collections
+     WHERE name = ?;
 
 SELECT fire_time, task_id, payload
       FROM history_tasks
@@ -129,6 +150,13 @@ SELECT first_event_id, negated_transaction_id, event_count, previous_transaction
      LIMIT ?;
 
 SELECT first_event_id, negated_transaction_id, events FROM history_nodes WHERE (shard_id, tree_id, branch_id, first_event_id, negated_transaction_id) IN ((?, ?, ?, ?, ?));
+
+SELECT i.relname::text, x.indisvalid::int::bigint
+          FROM pg_catalog.pg_index x
+          JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+          JOIN pg_catalog.pg_class c ON c.oid = x.indrelid
+          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relname = ?::text;
 
 SELECT id, payload
       FROM queue_messages
@@ -223,6 +251,10 @@ SELECT pass, task_id, payload, expires_at
      ORDER BY pass, task_id
      LIMIT ?;
 
+SELECT pg_advisory_unlock(7021941842560913409);
+
+SELECT pg_try_advisory_lock(7021941842560913409)::int::bigint;
+
 SELECT range_id, attempts
       FROM shards
      WHERE shard_id = ? FOR NO KEY UPDATE;
@@ -263,6 +295,14 @@ SELECT shard_id, branch, created_at
       FROM history_trees
      WHERE shard_id = ? AND tree_id = ?
      ORDER BY branch_id FOR NO KEY UPDATE;
+
+SET LOCAL lock_timeout = '500ms';
+
+SET statement_timeout = 0;
+
+UPDATE document_collections
+       SET definition = ?, ready = ?, revision = ?
+     WHERE name = ?;
 
 UPDATE shards
        SET range_id = ?, info = ?, updated_at = ?, attempts = ?

@@ -47,6 +47,9 @@ INSERT INTO current_executions (shard_id, namespace_id, workflow_id, archetype, 
 
 INSERT INTO current_executions (shard_id, namespace_id, workflow_id, archetype, run_id, state, last_write_version, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shard_id, namespace_id, workflow_id, archetype) DO UPDATE SET run_id = excluded.run_id, state = excluded.state, last_write_version = excluded.last_write_version, record = excluded.record;
 
+INSERT INTO document_collections (name, definition, ready, revision)
+    VALUES (?, ?, ?, ?);
+
 INSERT INTO execution_items (shard_id, namespace_id, workflow_id, run_id, kind, item_number, item_name, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shard_id, namespace_id, workflow_id, run_id, kind, item_number, item_name) DO UPDATE SET value = excluded.value;
 
 INSERT INTO executions (shard_id, namespace_id, workflow_id, run_id, record_version, next_event_id, record, created_by, attempts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
@@ -93,6 +96,10 @@ SELECT consumer, level
      WHERE queue_type = ? AND name = ?
      ORDER BY consumer;
 
+SELECT definition, ready, revision
+      FROM document_collections
+     WHERE name = ?;
+
 SELECT fire_time, task_id, payload
       FROM history_tasks
      WHERE shard_id = ? AND category = ?
@@ -137,6 +144,12 @@ SELECT level
       FROM queue_acks
      WHERE queue_type = ? AND name = ? AND consumer = ?;
 
+SELECT name FROM sqlite_schema WHERE coalesce(?, '') = '' AND type = 'table' AND name LIKE ?;
+
+SELECT name, 1 FROM pragma_table_xinfo WHERE schema = coalesce(?, 'main') AND arg = ?;
+
+SELECT name, 1 FROM sqlite_schema WHERE coalesce(?, '') = '' AND type = 'index' AND tbl_name = ?;
+
 SELECT name, next_id, first_id, created_by, attempts
       FROM queues
      WHERE queue_type = ? AND name = ?;
@@ -146,6 +159,8 @@ SELECT name, next_id, first_id, created_by, attempts
      WHERE queue_type = ? AND name > ?
      ORDER BY name
      LIMIT ?;
+
+SELECT name, revision FROM document_collections WHERE (name) IN (VALUES (?));
 
 SELECT namespace_id, name, task_type
       FROM task_queues
@@ -245,6 +260,10 @@ SELECT shard_id, namespace_id, workflow_id, archetype, record FROM current_execu
 SELECT shard_id, namespace_id, workflow_id, run_id, record_version, next_event_id, created_by, attempts FROM executions WHERE (shard_id, namespace_id, workflow_id, run_id) IN (VALUES (?, ?, ?, ?)) ORDER BY shard_id, namespace_id, workflow_id, run_id;
 
 SELECT shard_id, range_id FROM shards WHERE (shard_id) IN (VALUES (?)) ORDER BY shard_id;
+
+UPDATE document_collections
+       SET definition = ?, ready = ?, revision = ?
+     WHERE name = ?;
 
 UPDATE shards
        SET range_id = ?, info = ?, updated_at = ?, attempts = ?

@@ -211,6 +211,10 @@ pub(super) async fn make(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
     for (name, sql) in &plan.indexes {
         b.index(sql, name).await?;
     }
+    if b.documents && json == Json::Postgres && !plan.indexes.is_empty() {
+        // Of expressions nothing is known before.
+        b.run(&format!("ANALYZE {}", ddl.table())).await?;
+    }
     for (i, _, sql) in &plan.entries {
         b.run(sql).await?;
         b.fill(&b.def.indexes[*i]).await?;

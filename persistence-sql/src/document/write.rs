@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How often a write begins anew because a collection was changed under it.
 const ROUNDS: usize = 8;
 
-const REVISIONS: &str = "SELECT name, revision FROM document_collections WHERE name IN ";
+const REVISIONS: &str = "SELECT name, revision FROM document_collections WHERE ";
 
 /// A call, and what its tries know of each other.
 struct Call {
@@ -90,8 +90,8 @@ impl Call {
         }
         let known: BTreeMap<&str, i64> =
             self.collections.iter().map(|c| (&*c.def.name, c.revision)).collect();
-        let marks = vec!["?"; known.len()].join(", ");
-        let sql = format!("{REVISIONS}({marks}){}", tx.dialect.for_share);
+        let names = tx.dialect.key_in(&["name"], known.len());
+        let sql = format!("{REVISIONS}{names}{}", tx.dialect.for_share);
         let args = known.keys().map(|name| Value::from(*name)).collect();
         let mut current = 0;
         for mut row in tx.query("document_collections", &sql, args, &[Kind::Text, Kind::Int]).await? {
