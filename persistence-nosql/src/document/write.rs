@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, New, Parts, Target, Writes, taken};
 use super::catalogue::Collection;
+use super::fetch::CONCURRENCY;
 use super::keys;
 use super::record::REMEMBERED;
 use crate::bucket::{Bucket, Settled, Tries};
@@ -12,6 +13,7 @@ use crate::core::document::write::{Action, Change, DocumentWrite, check, decide}
 use crate::core::store::{WriteDocuments, Written};
 use crate::core::{AttemptId, Capability, Context, Error, Outcome, Result, Timestamp};
 use crate::row::*;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -216,10 +218,12 @@ impl Bucket {
 
     /// Sends everything. New entries go first and are invisible until their document has their stamps; old ones go last.
     pub(super) async fn send_rows(&self, cx: &Context, writes: &Writes) -> Result<Settled> {
-        for part in writes.before.iter() {
+        let put = |part| async move {
             // The documents' write was not attempted, whatever became of the entries: they are leftovers at most.
-            self.settle_unconditional(cx, &stamped(part)).await.map_err(unsent)?;
-        }
+            self.settle_unconditional(cx, &stamped(part)).await.map_err(unsent)
+        };
+        let puts: Vec<_> = writes.before.iter().map(put).collect();
+        stream::iter(puts).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
         let settled = match self.settle(cx, &Write { parts: writes.main.clone(), unordered: false }).await {
             Err(e) if e.outcome() == Outcome::NotApplied => {
                 self.send_plain(cx, &writes.before.undone()).await;
@@ -238,9 +242,9 @@ impl Bucket {
 
     /// Deletes entries that no document has any more. What fails is left: readers skip it.
     async fn send_plain(&self, cx: &Context, parts: &Parts) {
-        for part in parts.iter() {
-            let _ = self.settle_unconditional(cx, &stamped(part)).await;
-        }
+        let delete = |part| async move { self.settle_unconditional(cx, &stamped(part)).await };
+        let deletes: Vec<_> = parts.iter().map(delete).collect();
+        stream::iter(deletes).buffer_unordered(CONCURRENCY).for_each(|_| async {}).await;
     }
 }
 
@@ -281,7 +285,8 @@ impl Earlier {
                 let later = s.record.version - d.version;
                 usize::try_from(later).map_or(later < -1, |later| later >= REMEMBERED)
             }
-            (New::Stored(_), None) => true,
+            // One that was there may have gone after this write; one that was not is taken for one that never came.
+            (New::Stored(d), None) => d.version > 1,
             _ => false,
         };
         if self.sent.iter().zip(targets).any(forgotten) {
