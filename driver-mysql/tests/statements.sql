@@ -99,9 +99,9 @@ SELECT DISTINCT index_name, 1
           FROM information_schema.statistics
          WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?;
 
-SELECT GET_LOCK(CONCAT('documents:', LEFT(SHA2(DATABASE(), 256), 40)), -1);
+SELECT GET_LOCK(CONCAT('documents:', LEFT(SHA2(CONCAT(DATABASE(), '/', ?), 256), 40)), -1);
 
-SELECT RELEASE_LOCK(CONCAT('documents:', LEFT(SHA2(DATABASE(), 256), 40)));
+SELECT RELEASE_LOCK(CONCAT('documents:', LEFT(SHA2(CONCAT(DATABASE(), '/', ?), 256), 40)));
 
 SELECT column_name, 1
           FROM information_schema.columns

@@ -251,9 +251,9 @@ SELECT pass, task_id, payload, expires_at
      ORDER BY pass, task_id
      LIMIT ?;
 
-SELECT pg_advisory_unlock(7021941842560913409);
+SELECT pg_advisory_unlock(?)::int::bigint;
 
-SELECT pg_try_advisory_lock(7021941842560913409)::int::bigint;
+SELECT pg_try_advisory_lock(?)::int::bigint;
 
 SELECT range_id, attempts
       FROM shards

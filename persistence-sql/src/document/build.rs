@@ -30,55 +30,61 @@ pub(super) struct Builder<'a> {
     pub(super) documents: bool,
 }
 
-/// Of PostgreSQL. Any fixed number that other programs are unlikely to use. Tried again and again: whoever waits within a statement
-/// holds a snapshot, for the end of which the building of an index waits.
-const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(7021941842560913409)::int::bigint";
+/// Of PostgreSQL. Tried again and again: whoever waits within a statement holds a snapshot, for the end of which the building of an
+/// index waits.
+const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(?)::int::bigint";
+const UNLOCK: &str = "SELECT pg_advisory_unlock(?)::int::bigint";
 
-fn before(json: Json) -> &'static [&'static str] {
-    match json {
-        Json::Postgres => &["SET statement_timeout = 0"],
-        Json::Mysql => &[
-            "SELECT GET_LOCK(CONCAT('documents:', LEFT(SHA2(DATABASE(), 256), 40)), -1)",
-            "SET SESSION lock_wait_timeout = 1",
-        ],
-        Json::Sqlite => &[],
-    }
-}
+/// Of MySQL, whose locks are the server's, and their names short.
+const GET_LOCK: &str =
+    "SELECT GET_LOCK(CONCAT('documents:', LEFT(SHA2(CONCAT(DATABASE(), '/', ?), 256), 40)), -1)";
+const RELEASE_LOCK: &str =
+    "SELECT RELEASE_LOCK(CONCAT('documents:', LEFT(SHA2(CONCAT(DATABASE(), '/', ?), 256), 40)))";
 
-fn after(json: Json) -> &'static [&'static str] {
-    match json {
-        Json::Postgres => &["SELECT pg_advisory_unlock(7021941842560913409)", "RESET statement_timeout"],
-        Json::Mysql => &[
-            "SET SESSION lock_wait_timeout = DEFAULT",
-            "SELECT RELEASE_LOCK(CONCAT('documents:', LEFT(SHA2(DATABASE(), 256), 40)))",
-        ],
-        Json::Sqlite => &[],
-    }
-}
-
-/// Waits for the lock of those who ensure.
-pub(super) async fn lock(tx: &mut Tx) -> Result<()> {
-    for sql in before(tx.dialect.json) {
-        tx.conn.execute(sql, Vec::new()).await?;
-    }
-    let mut pause = FIRST_PAUSE;
-    while tx.dialect.json == Json::Postgres {
-        let mut rows = tx.query("lock", TRY_LOCK, Vec::new(), &[Kind::Int]).await?;
-        if rows.pop().map(|mut row| row.int()).transpose()? == Some(1) {
-            break;
+/// Waits for the lock of those who ensure a collection.
+pub(super) async fn lock(tx: &mut Tx, def: &CollectionDef) -> Result<()> {
+    match tx.dialect.json {
+        Json::Postgres => {
+            tx.conn.execute("SET statement_timeout = 0", Vec::new()).await?;
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let mut rows = tx.query("lock", TRY_LOCK, vec![lock_number(tx, def)], &[Kind::Int]).await?;
+                if rows.pop().map(|mut row| row.int()).transpose()? == Some(1) {
+                    return Ok(());
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        Json::Mysql => {
+            tx.execute(GET_LOCK, vec![lock_name(tx, def)]).await?;
+            tx.conn.execute("SET SESSION lock_wait_timeout = 1", Vec::new()).await.map(drop)
+        }
+        Json::Sqlite => Ok(()),
     }
-    Ok(())
 }
 
 /// Gives it back.
-pub(super) async fn unlock(tx: &mut Tx) -> Result<()> {
-    for sql in after(tx.dialect.json) {
-        tx.conn.execute(sql, Vec::new()).await?;
+pub(super) async fn unlock(tx: &mut Tx, def: &CollectionDef) -> Result<()> {
+    match tx.dialect.json {
+        Json::Postgres => {
+            tx.query("lock", UNLOCK, vec![lock_number(tx, def)], &[Kind::Int]).await?;
+            tx.conn.execute("RESET statement_timeout", Vec::new()).await.map(drop)
+        }
+        Json::Mysql => {
+            tx.conn.execute("SET SESSION lock_wait_timeout = DEFAULT", Vec::new()).await?;
+            tx.execute(RELEASE_LOCK, vec![lock_name(tx, def)]).await.map(drop)
+        }
+        Json::Sqlite => Ok(()),
     }
-    Ok(())
+}
+
+fn lock_name(tx: &Tx, def: &CollectionDef) -> Value {
+    Value::Text(tx.naming.table(&names::table(&def.name)))
+}
+
+fn lock_number(tx: &Tx, def: &CollectionDef) -> Value {
+    Value::Int(names::number(&tx.naming.qualified(&names::table(&def.name))))
 }
 
 fn is_of_locks(e: &Error) -> bool {

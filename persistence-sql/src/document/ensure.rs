@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a call without a deadline goes on after failures of the way to the database.
-const RESUME_LIMIT: Duration = Duration::from_secs(30);
+const RESUME_LIMIT: Duration = Duration::from_secs(300);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -195,7 +195,13 @@ async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], begun: &Begun) ->
         planned(tx, def).await?;
     }
     for def in definitions {
-        apply(tx, def, begun).await?;
+        let done = match build::lock(tx, def).await {
+            Ok(()) => apply(tx, def, begun).await,
+            Err(e) => Err(e),
+        };
+        // Also after a failure: the session goes back to the pool.
+        let unlocked = build::unlock(tx, def).await;
+        done.and(unlocked)?;
     }
     Ok(())
 }
@@ -257,12 +263,6 @@ impl Bucket {
 
     async fn ensure_once(&self, cx: &Context, req: &EnsureCollections, begun: &Begun) -> Result<()> {
         let mut tx = self.connection(cx).await?;
-        let done = match build::lock(&mut tx).await {
-            Ok(()) => apply_all(&mut tx, &req.definitions, begun).await,
-            Err(e) => Err(e),
-        };
-        // Also after a failure: the session goes back to the pool.
-        let unlocked = build::unlock(&mut tx).await;
-        done.and(unlocked)
+        apply_all(&mut tx, &req.definitions, begun).await
     }
 }

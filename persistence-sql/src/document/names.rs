@@ -15,6 +15,11 @@ fn hash(what: &impl Debug) -> String {
     format!("{:016x}", xxh3_64(format!("{what:?}").as_bytes()))
 }
 
+/// A number for a name, that others are unlikely to have.
+pub(super) fn number(name: &str) -> i64 {
+    xxh3_64(name.as_bytes()).cast_signed()
+}
+
 fn short(name: &str) -> &str {
     &name[..name.len().min(READABLE)]
 }
