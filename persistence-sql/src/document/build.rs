@@ -200,6 +200,14 @@ impl Builder<'_> {
     }
 }
 
+/// Makes the tables of entries, as yet empty; nothing where they are.
+pub(super) async fn make_entries(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
+    for (_, _, sql) in &plan.entries {
+        b.run(sql).await?;
+    }
+    Ok(())
+}
+
 /// Makes what is missing.
 pub(super) async fn make(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
     let (naming, json) = (b.tx.naming.clone(), b.tx.dialect.json);
@@ -221,8 +229,8 @@ pub(super) async fn make(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
         // Of expressions nothing is known before.
         b.run(&format!("ANALYZE {}", ddl.table())).await?;
     }
-    for (i, _, sql) in &plan.entries {
-        b.run(sql).await?;
+    make_entries(b, plan).await?;
+    for (i, _, _) in &plan.entries {
         b.fill(&b.def.indexes[*i]).await?;
     }
     Ok(())

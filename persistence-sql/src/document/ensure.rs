@@ -154,6 +154,8 @@ async fn apply(tx: &mut Tx, def: &CollectionDef, begun: &Begun) -> Result<()> {
     if let Some(stored) = &stored {
         row.revision = stored.revision.saturating_add(1);
         let building: BTreeSet<String> = plan.building(def);
+        // Whoever reads of an index writes its entries.
+        build::make_entries(&mut Builder { tx, def, documents: real.documents }, &plan).await?;
         row.ready.retain(|name| stored.ready.contains(name) && !building.contains(name));
         if row.def != stored.def || row.ready != stored.ready {
             let args = row.row().into_iter().chain([(&*def.name).into()]).collect();

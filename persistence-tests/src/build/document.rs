@@ -1,6 +1,7 @@
 //! Collections, documents, and the requests for them.
 
 use crate::Fixture;
+use crate::fixture::CALL_LIMIT;
 use persistence_core::document::plan::OrderBy;
 use persistence_core::document::write::{Action, DocumentWrite, Pre};
 use persistence_core::document::*;
@@ -73,6 +74,11 @@ pub fn machine(project: &str, updated_at: i64, more: Value) -> Value {
     body
 }
 
+/// A context for one call: what a case does in all has no limit.
+fn call() -> Context {
+    Context::new().with_timeout(CALL_LIMIT).with_caller("conformance")
+}
+
 /// A collection under a case.
 #[derive(Clone)]
 pub struct Docs {
@@ -80,13 +86,12 @@ pub struct Docs {
     pub p: Arc<dyn Persistence>,
     /// The collection's definition.
     pub def: CollectionDef,
-    cx: Context,
 }
 
 impl Docs {
     /// The collection, which is not made yet.
     pub fn declared(t: &Fixture, def: CollectionDef) -> Docs {
-        Docs { p: t.p.clone(), def, cx: t.cx() }
+        Docs { p: t.p.clone(), def }
     }
 
     /// Makes the collection.
@@ -104,8 +109,13 @@ impl Docs {
 
     /// What ensuring the definition does, or would do.
     pub async fn ensure(&self, mode: EnsureMode) -> Result<Ensured> {
+        self.ensure_by(&call(), mode).await
+    }
+
+    /// The same, as long as the context lives.
+    pub async fn ensure_by(&self, cx: &Context, mode: EnsureMode) -> Result<Ensured> {
         let req = EnsureCollections { definitions: vec![self.def.clone()], mode };
-        self.p.documents().ensure_collections(&self.cx, &req).await
+        self.p.documents().ensure_collections(cx, &req).await
     }
 
     /// A write of one document.
@@ -116,7 +126,7 @@ impl Docs {
     /// Writes documents.
     pub async fn write(&self, writes: Vec<DocumentWrite>) -> Result<Vec<Written>> {
         let req = WriteDocuments { writes, attempt: AttemptId::new() };
-        self.p.documents().write_documents(&self.cx, &req).await
+        self.p.documents().write_documents(&call(), &req).await
     }
 
     async fn write_one(&self, key: &DocumentKey, pre: Pre, action: Action) -> Result<Written> {
@@ -164,7 +174,7 @@ impl Docs {
 
     /// Documents by key.
     pub async fn get_all(&self, keys: &[DocumentKey], deleted: Deleted) -> Result<Vec<Option<Document>>> {
-        self.p.documents().get_documents(&self.cx, &self.getting(keys, deleted)).await
+        self.p.documents().get_documents(&call(), &self.getting(keys, deleted)).await
     }
 
     /// Reads documents by key.
@@ -184,7 +194,7 @@ impl Docs {
 
     /// One page.
     pub async fn page(&self, query: &FindDocuments) -> Result<DocumentPage> {
-        self.p.documents().find_documents(&self.cx, query).await
+        self.p.documents().find_documents(&call(), query).await
     }
 
     /// Every document of a query, in pages of its size.
@@ -218,17 +228,17 @@ impl Docs {
     /// How many documents a filter holds of.
     pub async fn count(&self, filter: Filter, scan: ScanPolicy) -> Result<u64> {
         let req = CountDocuments { collection: self.def.name.clone(), filter, deleted: Deleted::Hide, scan };
-        self.p.documents().count_documents(&self.cx, &req).await
+        self.p.documents().count_documents(&call(), &req).await
     }
 
     /// How a query is answered.
     pub async fn explain(&self, query: &FindDocuments) -> Result<Explain> {
-        self.p.documents().explain_documents(&self.cx, query).await
+        self.p.documents().explain_documents(&call(), query).await
     }
 
     /// Removes what has expired by now.
     pub async fn sweep(&self, t: &Fixture, limit: u32) -> Result<u64> {
-        self.p.documents().sweep_documents(&self.cx, &self.sweeping(t, limit)).await
+        self.p.documents().sweep_documents(&call(), &self.sweeping(t, limit)).await
     }
 
     /// Removes what has expired by now.

@@ -11,6 +11,10 @@ use persistence_core::{ErrorKind, Outcome};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+/// How long an interrupted call goes on against failures.
+const INTERRUPTED: Duration = Duration::from_secs(3);
 
 fn plain(t: &crate::Fixture) -> CollectionDef {
     CollectionDef::new(collection_name(t), IdKind::Text).partition_by(path("project"))
@@ -126,7 +130,7 @@ crate::cases! {
             docs.def = CollectionDef { indexes: Vec::new(), ..named(docs.def.clone()) };
             docs.def = docs.def.clone().index(IndexDef::new("by_name").asc("name")).index(IndexDef::new("by_tag").in_partition().asc("tag"));
             t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).nth(nth).times(u64::MAX));
-            let _ = docs.ensure(EnsureMode::Apply).await;
+            let _ = docs.ensure_by(&t.cx().with_timeout(INTERRUPTED), EnsureMode::Apply).await;
             t.faults.quiet().await;
             t.faults.clear();
             docs.put(&at("p", "d8"), body(8)).await?;

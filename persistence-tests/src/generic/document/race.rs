@@ -1,11 +1,12 @@
 //! Concurrent writers.
 
 use crate::build::document::*;
+use crate::fixture::CALL_LIMIT;
 use crate::race::race;
 use persistence_core::document::collection::{Collection, Documented, Update};
 use persistence_core::document::write::Pre;
 use persistence_core::document::*;
-use persistence_core::{Error, ErrorKind};
+use persistence_core::{Context, Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -43,10 +44,11 @@ crate::cases! {
         let key = counter.key();
         counters.create(&t.cx(), &counter).await?;
         race(RACERS, |_, line| {
-            let (counters, cx, key) = (counters.clone(), t.cx(), key.clone());
+            let (counters, key) = (counters.clone(), key.clone());
             async move {
                 line.wait().await;
                 for _ in 0..100 {
+                    let cx = Context::new().with_timeout(CALL_LIMIT);
                     let more = |c: &mut Counter| {
                         c.count += 1;
                         Ok(Update::Write)
