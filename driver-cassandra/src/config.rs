@@ -103,7 +103,7 @@ pub struct Builder {
     pub(crate) credentials: Hook,
     pub(crate) tls: Option<Tls>,
     pub(crate) translate: Translation,
-    pub(crate) connections: u32,
+    pub(crate) connections: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) max_write_size: u64,
@@ -114,8 +114,8 @@ pub struct Builder {
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident($field:ident: $type:ty);)*) => {$(
         $(#[$doc])*
-        pub fn $name(mut self, $field: impl Into<$type>) -> Self {
-            self.$field = $field.into();
+        pub fn $name(mut self, $field: $type) -> Self {
+            self.$field = $field;
             self
         }
     )*};
@@ -212,7 +212,7 @@ impl Builder {
         /// With encryption, or without.
         with_tls(tls: Option<Tls>);
         /// With so many connections to each node; at least one.
-        with_connections(connections: u32);
+        with_connections(connections: usize);
         /// How long a new connection may take.
         with_connect_timeout(connect_timeout: Duration);
         /// How long an answer may take when the caller set no deadline.

@@ -40,11 +40,11 @@ pub(crate) async fn connect(settings: &Builder) -> Result<Session> {
         .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
         .speculative_execution_policy(None)
         .build();
-    let connections = NonZeroUsize::new(usize::try_from(settings.connections).unwrap_or(1));
+    let connections = NonZeroUsize::new(settings.connections).unwrap_or(NonZeroUsize::MIN);
     let mut builder = SessionBuilder::new()
         .known_nodes(&settings.contact_points)
         .default_execution_profile_handle(profile.into_handle())
-        .pool_size(PoolSize::PerHost(connections.unwrap_or(NonZeroUsize::MIN)))
+        .pool_size(PoolSize::PerHost(connections))
         .connection_timeout(settings.connect_timeout)
         .keepalive_interval(KEEPALIVE)
         .keepalive_timeout(KEEPALIVE)

@@ -29,7 +29,7 @@ async fn open(addresses: String) -> Result<Arc<dyn Persistence>> {
     let url = format!("cassandra:///{keyspace}?replication=SimpleStrategy:{copies}");
     let store = Builder::new(&url)?.with_contact_points(addresses.split(','));
     // One that stands still must not hold up all.
-    let store = store.with_connections(8_u32).open().await?;
+    let store = store.with_connections(8).open().await?;
     persistence_nosql::open(Arc::new(store), Env::default()).await
 }
 

@@ -28,7 +28,7 @@ impl Lanes {
         let key = (table, partition.clone());
         let lane = self.lock().entry(key.clone()).or_default().clone();
         // From here on a drop tidies up, also while it waits.
-        let mut turn = Turn { place: Place { lanes: self, key }, guard: None, lane: Some(lane.clone()) };
+        let mut turn = Turn { lanes: self, key, guard: None };
         let lock = lane.lock_owned();
         turn.guard = Some(match cx.deadline() {
             Some(deadline) => tokio::time::timeout_at(deadline.into(), lock)
@@ -43,25 +43,18 @@ impl Lanes {
 /// The right to write, until it is dropped.
 #[derive(Debug)]
 pub struct Turn<'a> {
-    guard: Option<OwnedMutexGuard<()>>,
-    lane: Option<Lane>,
-    place: Place<'a>,
-}
-
-#[derive(Debug)]
-struct Place<'a> {
     lanes: &'a Lanes,
     key: Key,
+    guard: Option<OwnedMutexGuard<()>>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut lanes = self.place.lanes.lock();
+        let mut lanes = self.lanes.lock();
         self.guard = None;
-        self.lane = None;
         // Whoever else is in the lane has a part in it, and nobody can come while the map is locked.
-        if lanes.get(&self.place.key).is_some_and(|lane| Arc::strong_count(lane) == 1) {
-            lanes.remove(&self.place.key);
+        if lanes.get(&self.key).is_some_and(|lane| Arc::strong_count(lane) == 1) {
+            lanes.remove(&self.key);
         }
     }
 }

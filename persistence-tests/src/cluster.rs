@@ -5,7 +5,7 @@
 //! the machine.
 
 use crate::outage::Container;
-use crate::server::{OWNER_LABEL, hostname, owner};
+use crate::server::{OWNER_LABEL, hostname, owner, variable};
 use persistence_core::{Error, Outcome, Result};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, ExitCode};
@@ -127,8 +127,7 @@ impl Cluster {
     }
 
     fn start(&self, network: &str, owner: &str, env: &[(String, String)]) -> Result<Vec<Node>> {
-        let image = std::env::var(format!("PERSISTENCE_{}_IMAGE", self.name.to_uppercase()));
-        let image = image.ok().filter(|v| !v.is_empty()).unwrap_or_else(|| self.image.to_owned());
+        let image = variable(self.name, "IMAGE").unwrap_or_else(|| self.image.to_owned());
         let (owner, cluster) = (format!("{OWNER_LABEL}={owner}"), format!("{CLUSTER_LABEL}={network}"));
         let labels = ["--label", &*owner, "--label", &*cluster];
         let subnet = create_network(network, &labels)?;

@@ -42,6 +42,12 @@ const REQUIRE: &str = "PERSISTENCE_REQUIRE";
 /// use.
 pub const OWNER_LABEL: &str = "persistence-tests.owner";
 
+/// What the environment says of a server.
+pub(crate) fn variable(server: &str, what: &str) -> Option<String> {
+    let name = format!("PERSISTENCE_{}_{what}", server.to_uppercase());
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
 /// How long a server may take to be ready.
 const START_LIMIT: Duration = Duration::from_secs(180);
 
@@ -99,16 +105,11 @@ impl Server {
         self
     }
 
-    fn variable(&self, what: &str) -> Option<String> {
-        let name = format!("PERSISTENCE_{}_{what}", self.name.to_uppercase());
-        std::env::var(name).ok().filter(|v| !v.is_empty())
-    }
-
     /// The server: its URL from the environment, or what `url` makes of a container's host and port. Started by the first who
     /// asks.
     pub async fn url(&self, url: impl Fn(&str, u16) -> String) -> Result<String> {
         let start = || async {
-            match self.variable("URL") {
+            match variable(self.name, "URL") {
                 Some(url) => Ok(url),
                 None => self.start().await.map(|(host, port)| url(&host, port)),
             }
@@ -134,7 +135,7 @@ impl Server {
             let error = Error::unavailable(format!("start the {} container", self.name), e.to_string());
             error.with_outcome(Outcome::NotApplied)
         };
-        let image = self.variable("IMAGE").unwrap_or_else(|| self.image.to_owned());
+        let image = variable(self.name, "IMAGE").unwrap_or_else(|| self.image.to_owned());
         let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
         let ready = match self.on_stdout {
             true => WaitFor::message_on_stdout(self.ready),
@@ -160,7 +161,7 @@ impl Server {
     /// Runs the suite, unless there is neither a URL nor Docker: then says so, and fails if the driver is required. Removes the
     /// container after a run that passed; one that failed is kept for a look, and its name printed.
     pub fn run(&self, suite: impl FnOnce() -> ExitCode) -> ExitCode {
-        if !docker_answers() && (self.expendable || self.variable("URL").is_none()) {
+        if !docker_answers() && (self.expendable || variable(self.name, "URL").is_none()) {
             return self.skipped(if self.expendable { "no Docker" } else { "no Docker, no URL" });
         }
         let code = suite();

@@ -170,19 +170,25 @@ crate::cases! {
             let mut run = snapshot(t.run(), Running);
             (run.record.info, run.record.execution_state) = (odd.clone(), odd.clone());
             run.items = keys(1).into_iter().map(|key| Item { key, value: odd.clone() }).collect();
-            // Databases limit what one write may carry; ten megabytes fit everywhere.
-            run.items.truncate(if odd.data.len() > 1 << 20 { 1 } else { usize::MAX });
+            // Databases limit what one write may carry; ten megabytes fit everywhere. Large items come one by one.
+            let more = run.items.split_off(if odd.data.len() > 1 << 20 { 1 } else { run.items.len() });
             w.send(&w.brand_new(&run)).await?;
             assert_eq!(w.load(run.run_id).await?, created(&run));
             assert_eq!(w.current().await?.execution_state, odd);
+            let (mut version, mut stored) = (1, created(&run));
+            for item in more {
+                let change = Mutation { upsert_items: vec![item], ..mutation(run.run_id, version, Running) };
+                w.send(&w.update_current(&change)).await?;
+                (version, stored) = (version + 1, mutated(&stored, &change));
+            }
             let task = HistoryTask { payload: odd.clone(), ..immediate(TaskCategory::TRANSFER, 1) };
             let change = Mutation {
                 buffered_events: Some(odd.clone()),
                 tasks: vec![task.clone()],
-                ..mutation(run.run_id, 1, Running)
+                ..mutation(run.run_id, version, Running)
             };
             w.send(&w.update_current(&change)).await?;
-            assert_eq!(w.load(run.run_id).await?, mutated(&created(&run), &change));
+            assert_eq!(w.load(run.run_id).await?, mutated(&stored, &change));
             assert_eq!(w.tasks(TaskCategory::TRANSFER).await?, [task]);
         }
     }

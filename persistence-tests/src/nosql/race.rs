@@ -62,7 +62,7 @@ crate::cases! {
         }
     }
 
-    /// No increment by compare-and-set is lost: 8 writers, 40 increments each, 320 in the end.
+    /// No increment by compare-and-set is lost: 8 writers, 100 increments each, 800 in the end.
     #[covers("row.write", "row.get")]
     async fn increments(t) {
         let p = t.partition();
@@ -73,7 +73,7 @@ crate::cases! {
             let (lost, overlap) = (lost.clone(), overlap.clone());
             async move {
                 line.wait().await;
-                for _ in 0..40 {
+                for _ in 0..100 {
                     // Each has the time of a call, however long all of them take.
                     let cx = Context::new().with_timeout(CALL_LIMIT);
                     let mut found = store.get(&cx, T, &p, &[bytes("n")], Level::Serial).await.unwrap().remove(0);
@@ -98,7 +98,7 @@ crate::cases! {
             }
         });
         writers.await;
-        assert_eq!(t.row(T, &p, "n").await, Some(row("320", "320")));
+        assert_eq!(t.row(T, &p, "n").await, Some(row("800", "800")));
         assert!(overlap.max() > 1 && lost.load(SeqCst) > 0, "the writers came one after the other");
     }
 
