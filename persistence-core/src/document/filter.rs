@@ -13,6 +13,7 @@ use std::ops::Bound;
 /// A condition. Values are compared by type: text with text, numbers with numbers; of different types nothing holds. Where an
 /// attribute is declared, a constant of another type is `InvalidArgument`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Filter {
     /// All of them; none at all holds of every document.
@@ -47,6 +48,7 @@ pub enum Filter {
 
 /// How two values compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(clippy::exhaustive_enums)]
 pub enum Comparison {
     /// Equal.

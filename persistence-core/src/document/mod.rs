@@ -16,6 +16,7 @@ mod conditions;
 pub mod definition;
 pub mod filter;
 pub mod find;
+mod form;
 pub mod path;
 pub mod plan;
 pub mod scalar;
@@ -37,6 +38,7 @@ use uuid::Uuid;
 
 /// A document's id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(clippy::exhaustive_enums)]
 pub enum DocumentId {
     /// Of a collection of UUIDs; ordered by bytes.

@@ -8,7 +8,7 @@ use std::fmt;
 use uuid::Uuid;
 
 /// A value that documents are found and ordered by.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::exhaustive_enums)]
 pub enum Scalar {
     /// `false` before `true`.
@@ -27,6 +27,7 @@ pub enum Scalar {
 
 /// The type of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum KeyType {
     /// `true` or `false`.
@@ -50,7 +51,7 @@ pub enum KeyType {
 pub const MAX_TEXT: u16 = 1020;
 
 /// The unit of a time in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeUnit {
     /// Seconds.
@@ -130,6 +131,19 @@ impl Scalar {
                 millis.map(|t| Scalar::Time(Timestamp(t))).ok_or_else(rule)
             }
             _ => Err(wrong()),
+        }
+    }
+
+    /// The value as a document has it in an attribute of this type: the other way round than [`of_type`](Self::of_type).
+    pub fn to_json(&self, ty: KeyType) -> Value {
+        match (self, ty) {
+            (Scalar::Bool(b), _) => Value::from(*b),
+            (Scalar::I64(i), _) => Value::from(*i),
+            (Scalar::F64(f), _) => Value::from(*f),
+            (Scalar::Str(s), _) => Value::from(s.as_str()),
+            (Scalar::Uuid(id), _) => Value::from(id.to_string()),
+            (Scalar::Time(t), KeyType::Time(unit)) => Value::from(t.0.div_euclid(unit.millis())),
+            (Scalar::Time(t), _) => Value::from(t.0),
         }
     }
 
