@@ -129,6 +129,7 @@ const ERRORS: &[(&str, &[ErrorKind])] = {
         ("queue.range_delete_messages", &[NotFound, InvalidArgument]),
         ("queue.list_queues", &[InvalidToken]),
         ("document.ensure_collections", &[InvalidArgument]),
+        ("document.get_collection", &[NotFound]),
         ("document.get_documents", &[NotFound]),
         (
             "document.write_documents",

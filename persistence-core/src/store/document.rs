@@ -46,6 +46,13 @@ pub struct CollectionChange {
     pub what: String,
 }
 
+/// See [`DocumentStore::get_collection`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GetCollection {
+    /// The collection.
+    pub collection: String,
+}
+
 /// See [`DocumentStore::get_documents`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetDocuments {
@@ -206,7 +213,7 @@ pub struct SweepDocuments {
 
 requests! {
     sharded: ;
-    unsharded: EnsureCollections, GetDocuments, WriteDocuments, FindDocuments, CountDocuments, SweepDocuments
+    unsharded: EnsureCollections, GetCollection, GetDocuments, WriteDocuments, FindDocuments, CountDocuments, SweepDocuments
 }
 
 store! {
@@ -218,6 +225,9 @@ store! {
         /// Makes collections and their indexes as they are declared. Idempotent; safe beside other writers and other calls of
         /// itself; a call that was interrupted is completed by the next one.
         idempotent fn ensure_collections(EnsureCollections) -> Ensured;
+
+        /// A collection as it was ensured last.
+        read fn get_collection(GetCollection) -> CollectionDef;
 
         /// Documents by key, in the order asked; none where there is none, or where it is hidden.
         read fn get_documents(GetDocuments) -> Vec<Option<Document>>;

@@ -25,8 +25,8 @@ mod write;
 pub(crate) use catalogue::Catalogue;
 
 use crate::bucket::NoSql;
-use crate::core::document::Document;
 use crate::core::document::definition::identifier;
+use crate::core::document::{CollectionDef, Document};
 use crate::core::store::*;
 use crate::core::{Context, Error, Result};
 use async_trait::async_trait;
@@ -37,6 +37,12 @@ impl DocumentStore for NoSql {
         ensure::validate(&self.bucket, req)?;
         let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
         self.bucket.gate.run(async move { bucket.ensure_collections(&cx, &req).await }).await
+    }
+
+    async fn get_collection(&self, cx: &Context, req: &GetCollection) -> Result<CollectionDef> {
+        identifier(&req.collection)?;
+        let _inside = self.bucket.gate.enter()?;
+        Ok(self.bucket.collection(cx, &req.collection).await?.def().clone())
     }
 
     async fn get_documents(&self, cx: &Context, req: &GetDocuments) -> Result<Vec<Option<Document>>> {

@@ -25,7 +25,7 @@ mod write;
 pub(crate) use catalogue::Collections;
 
 use crate::bucket::Sql;
-use crate::core::document::Document;
+use crate::core::document::{CollectionDef, Document};
 use crate::core::store::*;
 use crate::core::{Context, Error, Result};
 use async_trait::async_trait;
@@ -35,6 +35,11 @@ impl DocumentStore for Sql {
     async fn ensure_collections(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
         let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
         self.bucket.gate.run(async move { bucket.ensure(&cx, req).await }).await
+    }
+
+    async fn get_collection(&self, cx: &Context, req: &GetCollection) -> Result<CollectionDef> {
+        let _inside = self.bucket.gate.enter()?;
+        Ok(self.bucket.collection(cx, &req.collection).await?.def.clone())
     }
 
     async fn get_documents(&self, cx: &Context, req: &GetDocuments) -> Result<Vec<Option<Document>>> {

@@ -118,6 +118,11 @@ impl Docs {
         self.p.documents().ensure_collections(cx, &req).await
     }
 
+    /// Asks what the collection is.
+    pub fn described(&self) -> GetCollection {
+        GetCollection { collection: self.def.name.clone() }
+    }
+
     /// A write of one document.
     pub fn one(&self, key: &DocumentKey, pre: Pre, action: Action) -> DocumentWrite {
         DocumentWrite { collection: self.def.name.clone(), key: key.clone(), pre, action }

@@ -92,6 +92,7 @@ plain!(
     Vec<HistoryBranch>,
     Vec<AckLevel>,
     persistence_core::BranchToken,
+    persistence_core::document::CollectionDef,
 );
 
 impl<T> Reply for persistence_core::Page<T> {
@@ -202,6 +203,7 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
         }
         "document" documents: {
             ensure_collections(EnsureCollections { definitions: vec![machines(t)], mode: EnsureMode::Apply }),
+            get_collection(docs.described()),
             get_documents(docs.getting(&[at("p", "a")], Deleted::Hide)),
             write_documents(WriteDocuments { writes: vec![put], attempt: AttemptId::new() }),
             find_documents(all.clone()),

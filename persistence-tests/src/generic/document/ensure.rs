@@ -31,7 +31,7 @@ crate::cases! {
     group: "document";
 
     /// Ensuring twice does nothing the second time; planning tells and does nothing; verifying finds nothing wrong.
-    #[covers("document.ensure_collections")]
+    #[covers("document.ensure_collections", "document.get_collection")]
     async fn ensuring_is_idempotent(t) {
         let planned = Docs::declared(t, machines(t));
         let plan = planned.ensure(EnsureMode::Plan).await?;
@@ -43,6 +43,8 @@ crate::cases! {
         for mode in [EnsureMode::Apply, EnsureMode::Plan, EnsureMode::Verify] {
             assert_eq!(planned.ensure(mode).await?.changes, [], "{mode:?}");
         }
+        let described = t.p.documents().get_collection(&t.cx(), &planned.described()).await?;
+        assert_eq!(described, planned.def, "it is as it was declared");
     }
 
     /// An index that is declared later finds what was stored before, and what is stored meanwhile; no write fails.

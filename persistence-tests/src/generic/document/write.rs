@@ -175,11 +175,13 @@ crate::cases! {
 
     /// A collection that was never ensured is not found, whatever is done with it; names that are none are invalid.
     #[covers(
+        "document.get_collection!not_found",
         "document.get_documents!not_found",
         "document.find_documents!not_found",
         "document.count_documents!not_found",
         "document.explain_documents!not_found",
         "document.sweep_documents!not_found",
+        "document.get_collection!invalid_argument",
         "document.get_documents!invalid_argument",
         "document.find_documents!invalid_argument",
         "document.count_documents!invalid_argument",
@@ -194,6 +196,7 @@ crate::cases! {
             docs.def.name = name;
             let kind = if i == 0 { ErrorKind::NotFound } else { ErrorKind::InvalidArgument };
             let query = docs.query(Filter::everything(), &[], 1);
+            failed(t.p.documents().get_collection(&t.cx(), &docs.described()).await, kind);
             failed(docs.get(&at("p", "a")).await, kind);
             failed(docs.put(&at("p", "a"), machine("p", 1, json!({}))).await, kind);
             failed(docs.page(&query).await, kind);
