@@ -19,6 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+mod many;
+
+pub use many::Changed;
+
 /// A type whose values are documents of one collection.
 pub trait Documented: Serialize + DeserializeOwned + Send + Sync {
     /// What its collection declares.
@@ -155,10 +159,19 @@ impl<T: Documented> Collection<T> {
         self.document(cx, key).await?.map(|d| self.typed(d)).transpose()
     }
 
+    /// The values of keys, in their order; none where there is none.
+    pub async fn get_many(&self, cx: &Context, keys: &[DocumentKey]) -> Result<Vec<Option<Stored<T>>>> {
+        let found = self.documents(cx, keys.to_vec()).await?;
+        found.into_iter().map(|d| d.map(|d| self.typed(d)).transpose()).collect()
+    }
+
     async fn document(&self, cx: &Context, key: &DocumentKey) -> Result<Option<Document>> {
-        let req =
-            GetDocuments { collection: self.name.clone(), keys: vec![key.clone()], deleted: Deleted::Hide };
-        Ok(self.store().get_documents(cx, &req).await?.pop().flatten())
+        Ok(self.documents(cx, vec![key.clone()]).await?.pop().flatten())
+    }
+
+    async fn documents(&self, cx: &Context, keys: Vec<DocumentKey>) -> Result<Vec<Option<Document>>> {
+        let req = GetDocuments { collection: self.name.clone(), keys, deleted: Deleted::Hide };
+        self.store().get_documents(cx, &req).await
     }
 
     /// Stores a value that is not there yet; else `AlreadyExists`.
@@ -179,29 +192,58 @@ impl<T: Documented> Collection<T> {
         pre: Pre,
         expires: Option<Timestamp>,
     ) -> Result<Stored<T>> {
-        let body = serde_json::to_value(value).map_err(unwritable)?;
-        let written = self.write(cx, value.key(), pre, Action::Put { body, expires }).await?;
-        written
-            .document
-            .map(|d| self.typed(d))
-            .unwrap_or_else(|| Err(Error::corrupted(&*self.name, "no answer")))
+        let mut put = self.putting(value, pre)?;
+        if let Action::Put { expires: until, .. } = &mut put.action {
+            *until = expires;
+        }
+        let written = self.read(self.write(cx, put).await?)?;
+        written.ok_or_else(|| Error::corrupted(&*self.name, "no answer"))
     }
 
     /// Hides a document. False when there was none.
     pub async fn soft_delete(&self, cx: &Context, key: &DocumentKey, pre: Pre) -> Result<bool> {
-        Ok(self.write(cx, key.clone(), pre, Action::SoftDelete).await?.changed)
+        Ok(self.write(cx, self.one(key, pre, Action::SoftDelete)).await?.changed)
     }
 
     /// Removes a document. False when there was none.
     pub async fn delete(&self, cx: &Context, key: &DocumentKey, pre: Pre) -> Result<bool> {
-        Ok(self.write(cx, key.clone(), pre, Action::Delete).await?.changed)
+        Ok(self.write(cx, self.deleting(key, pre)).await?.changed)
     }
 
-    async fn write(&self, cx: &Context, key: DocumentKey, pre: Pre, action: Action) -> Result<Written> {
-        let write = DocumentWrite { collection: self.name.clone(), key, pre, action };
-        let req = WriteDocuments { writes: vec![write], attempt: AttemptId::new() };
-        let mut written = self.store().write_documents(cx, &req).await?;
+    async fn write(&self, cx: &Context, write: DocumentWrite) -> Result<Written> {
+        let mut written = self.together(cx, vec![write]).await?;
         written.pop().ok_or_else(|| Error::corrupted(&*self.name, "no answer"))
+    }
+
+    fn one(&self, key: &DocumentKey, pre: Pre, action: Action) -> DocumentWrite {
+        DocumentWrite { collection: self.name.clone(), key: key.clone(), pre, action }
+    }
+
+    /// The write that stores a value, for [`together`](Self::together).
+    pub fn putting(&self, value: &T, pre: Pre) -> Result<DocumentWrite> {
+        let body = serde_json::to_value(value).map_err(unwritable)?;
+        Ok(self.one(&value.key(), pre, Action::Put { body, expires: None }))
+    }
+
+    /// The write that removes a document, for [`together`](Self::together).
+    pub fn deleting(&self, key: &DocumentKey, pre: Pre) -> DocumentWrite {
+        self.one(key, pre, Action::Delete)
+    }
+
+    /// The write that changes nothing and requires something of a document, for [`together`](Self::together).
+    pub fn checking(&self, key: &DocumentKey, pre: Pre) -> DocumentWrite {
+        self.one(key, pre, Action::Check)
+    }
+
+    /// Does writes of this collection and of others on the same database, all or none: within one partition of one group on every
+    /// driver, else with capability `cross_partition`. The answers are in the order of the writes; see [`read`](Self::read).
+    pub async fn together(&self, cx: &Context, writes: Vec<DocumentWrite>) -> Result<Vec<Written>> {
+        self.store().write_documents(cx, &WriteDocuments { writes, attempt: AttemptId::new() }).await
+    }
+
+    /// The value of an answer to a write of this collection.
+    pub fn read(&self, written: Written) -> Result<Option<Stored<T>>> {
+        written.document.map(|d| self.typed(d)).transpose()
     }
 
     /// Changes a document as one atomic step: reads it, calls `change`, writes the result if nobody else wrote meanwhile, and
@@ -213,8 +255,8 @@ impl<T: Documented> Collection<T> {
         key: &DocumentKey,
         mut change: impl FnMut(&mut T) -> Result<Update> + Send,
     ) -> Result<Stored<T>> {
-        let mut pause = Duration::from_millis(1);
-        for left in (0..self.tries).rev() {
+        let mut tries = Tries::new(self.tries);
+        loop {
             let Some(stored) = self.document(cx, key).await? else {
                 return Err(Error::not_found("document", format!("{} {key}", self.name)));
             };
@@ -223,18 +265,13 @@ impl<T: Documented> Collection<T> {
                 return self.typed(stored);
             }
             if value.key() != *key {
-                return Err(Error::invalid("key", "a document's key never changes"));
+                return Err(moved());
             }
             match self.put_until(cx, &value, Pre::Version(version), expires).await {
-                Err(e) if e.kind() == ErrorKind::ConditionFailed && left > 0 => {}
+                Err(e) if e.kind() == ErrorKind::ConditionFailed => tries.again(e).await?,
                 result => return result,
             }
-            // Whoever meets again at once meets again and again.
-            let spread = u32::from(Uuid::new_v4().as_bytes()[0]);
-            tokio::time::sleep(pause * spread / 128).await;
-            pause = (pause * 2).min(Duration::from_millis(100));
         }
-        Err(Error::timeout("document.update"))
     }
 
     /// A query of the first page, in the order of ids.
@@ -271,6 +308,11 @@ impl<T: Documented> Collection<T> {
         futures_util::TryStreamExt::try_flatten(pages)
     }
 
+    /// How a query would be answered; nothing is read.
+    pub async fn explain(&self, cx: &Context, query: &FindDocuments) -> Result<Explain> {
+        self.store().explain_documents(cx, query).await
+    }
+
     /// How many documents a filter holds of.
     pub async fn count(&self, cx: &Context, filter: Filter) -> Result<u64> {
         let req = CountDocuments {
@@ -288,6 +330,35 @@ impl<T: Documented> Collection<T> {
         let value = value.map_err(|e| Error::corrupted(format!("{} {key}", self.name), e.to_string()))?;
         Ok(Stored { value, key, version, created, updated, deleted, expires })
     }
+}
+
+/// How often one thing is still tried, and how long to wait before.
+struct Tries {
+    left: u32,
+    pause: Duration,
+}
+
+impl Tries {
+    fn new(tries: u32) -> Self {
+        Tries { left: tries, pause: Duration::from_millis(1) }
+    }
+
+    /// After a try that others came before: waits for the next one, or gives up with what it met.
+    async fn again(&mut self, met: Error) -> Result<()> {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            return Err(met);
+        }
+        // Whoever meets again at once meets again and again.
+        let spread = u32::from(Uuid::new_v4().as_bytes()[0]);
+        tokio::time::sleep(self.pause * spread / 128).await;
+        self.pause = (self.pause * 2).min(Duration::from_millis(100));
+        Ok(())
+    }
+}
+
+fn moved() -> Error {
+    Error::invalid("key", "a document's key never changes")
 }
 
 fn unwritable(e: serde_json::Error) -> Error {

@@ -11,6 +11,7 @@ mod query;
 mod race;
 mod random;
 mod together;
+mod typed;
 mod unique;
 mod write;
 
@@ -31,6 +32,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         ensure::cases(),
         lost::cases(),
         domain::cases(),
+        typed::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -1,0 +1,204 @@
+//! Documents as values of a type: what a collection does beyond single documents.
+
+use crate::build::document::*;
+use crate::build::expect::failed;
+use persistence_core::document::collection::{Collection, Documented, Update};
+use persistence_core::document::plan::OrderBy;
+use persistence_core::document::write::Pre;
+use persistence_core::document::*;
+use persistence_core::layer::{Call, Layer, Layered, Op};
+use persistence_core::store::*;
+use persistence_core::{Context, ErrorKind, PageRequest, Persistence, Result};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+/// A job of a team; each case is a team of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Job {
+    team: String,
+    name: String,
+    done: bool,
+    tries: i64,
+}
+
+/// How many jobs of a team are open, in the same partition.
+#[derive(Debug, Serialize, Deserialize)]
+struct Tally {
+    team: String,
+    open: i64,
+}
+
+const GROUP: &str = "conformance_team";
+
+impl Documented for Job {
+    fn definition() -> CollectionDef {
+        CollectionDef::new("conformance_job", IdKind::Text)
+            .partition_by(path("team"))
+            .group(GROUP)
+            .attribute(Attribute::new("done", path("done"), KeyType::Bool).required())
+            .attribute(Attribute::new("tries", path("tries"), KeyType::I64).required())
+            .index(IndexDef::new("by_done").in_partition().asc("done").asc("tries"))
+    }
+
+    fn key(&self) -> DocumentKey {
+        at(&self.team, &self.name)
+    }
+}
+
+impl Documented for Tally {
+    fn definition() -> CollectionDef {
+        CollectionDef::new("conformance_tally", IdKind::Text).partition_by(path("team")).group(GROUP)
+    }
+
+    fn key(&self) -> DocumentKey {
+        at(&self.team, "tally")
+    }
+}
+
+fn job(team: &str, n: usize) -> Job {
+    Job { team: team.to_owned(), name: format!("job-{n:02}"), done: false, tries: 0 }
+}
+
+/// The jobs of a team that are done, or are not.
+fn of(jobs: &Collection<Job>, team: &str, done: bool) -> FindDocuments {
+    jobs.query(Filter::eq(path("team"), team).and(Filter::eq(path("done"), done)), 4)
+}
+
+/// Somebody who writes a job just before each write of others, as often as is left.
+struct Rival {
+    jobs: Collection<Job>,
+    key: DocumentKey,
+    left: AtomicU32,
+}
+
+impl Layer for Rival {
+    async fn around<'a, T: Send + 'a, C: Call<'a, T>>(
+        &'a self,
+        cx: &'a Context,
+        op: &'a Op,
+        call: C,
+    ) -> Result<T> {
+        let one_less = |n: u32| n.checked_sub(1);
+        if op.name == "document.write_documents" && self.left.fetch_update(SeqCst, SeqCst, one_less).is_ok() {
+            let write = |j: &mut Job| {
+                (j.tries, j.done) = (j.tries + 1, true);
+                Ok(Update::Write)
+            };
+            self.jobs.update(cx, &self.key, write).await?;
+        }
+        call(cx.clone()).await
+    }
+}
+
+/// The jobs as someone sees them who has a rival.
+fn beside(p: &Arc<dyn Persistence>, key: &DocumentKey, times: u32) -> Collection<Job> {
+    let (jobs, key) = (Collection::new(p.clone()).with_tries(100), key.clone());
+    Collection::new(Layered::wrap(p.clone(), Rival { jobs, key, left: AtomicU32::new(times) }))
+}
+
+crate::cases! {
+    group: "document";
+
+    /// An update that others come before is done again on what they wrote; when they do so every time, it gives up with the
+    /// versions that it met, and has done nothing.
+    #[covers("document.write_documents!condition_failed")]
+    #[kind(Calm)]
+    async fn an_update_gives_up_with_what_it_met(t) {
+        let (cx, jobs) = (t.cx(), Collection::<Job>::new(t.p.clone()));
+        jobs.ensure(&cx).await?;
+        let team = t.name("team");
+        let key = jobs.create(&cx, &job(&team, 1)).await?.key;
+        let more = |j: &mut Job| {
+            j.tries += 100;
+            Ok(Update::Write)
+        };
+        let e = failed(beside(&t.p, &key, 1000).with_tries(3).update(&cx, &key, more).await, ErrorKind::ConditionFailed);
+        assert!(e.to_string().contains("expected version 3, found 4"), "{e}");
+        assert_eq!(jobs.get(&cx, &key).await?.unwrap().value.tries, 3, "what the rival wrote");
+        let updated = beside(&t.p, &key, 2).with_tries(3).update(&cx, &key, more).await?;
+        assert_eq!((updated.value.tries, updated.version), (105, 7));
+        let (missing, again) = (at(&team, "none"), key.clone());
+        let many = jobs.get_many(&cx, &[key, missing, again]).await?;
+        assert_eq!(many, [Some(updated.clone()), None, Some(updated)]);
+    }
+
+    /// What a query finds is changed and removed page by page, each document once, and not one that no longer fits.
+    #[covers("document.write_documents", "document.find_documents")]
+    #[kind(Calm)]
+    async fn what_a_query_finds_is_changed(t) {
+        let (cx, jobs) = (t.cx(), Collection::<Job>::new(t.p.clone()));
+        jobs.ensure(&cx).await?;
+        let (team, other) = (t.name("team"), t.name("team"));
+        for n in 0..10 {
+            jobs.create(&cx, &job(&team, n)).await?;
+        }
+        jobs.create(&cx, &job(&other, 0)).await?;
+        let close = |j: &mut Job| {
+            (j.done, j.tries) = (true, j.tries + 10);
+            Ok(Update::Write)
+        };
+        // Somebody else closes the sixth one first.
+        let (mut query, mut changed) = (of(&jobs, &team, false), 0);
+        query.order = vec![OrderBy::asc(path("tries"))];
+        let rivalled = beside(&t.p, &at(&team, "job-05"), 1);
+        let before = jobs.update_where(&cx, &query, close).await?;
+        assert_eq!(before.changed, 4);
+        query.page = PageRequest::after(4, before.next.unwrap());
+        loop {
+            let page = rivalled.update_where(&cx, &query, close).await?;
+            changed += page.changed;
+            let Some(next) = page.next else { break };
+            query.page = PageRequest::after(4, next);
+        }
+        assert_eq!(changed, 5, "all but what was changed before and what a rival closed");
+        let all = jobs.find(&cx, &jobs.query(Filter::eq(path("team"), &*team), 20)).await?.documents;
+        let tries: Vec<i64> = all.iter().map(|j| j.value.tries).collect();
+        assert_eq!(tries, [10, 10, 10, 10, 10, 1, 10, 10, 10, 10]);
+        assert!(all.iter().all(|j| j.value.done && j.version == 2));
+
+        let nothing = jobs.update_where(&cx, &of(&jobs, &team, true), |_| Ok(Update::NoChange)).await?;
+        assert_eq!((nothing.changed, nothing.next.is_some()), (0, true));
+        let mut query = of(&jobs, &team, true);
+        let mut removed = Vec::new();
+        loop {
+            let page = jobs.delete_where(&cx, &query).await?;
+            removed.push(page.changed);
+            let Some(next) = page.next else { break };
+            query.page = PageRequest::after(4, next);
+        }
+        assert_eq!(removed, [4, 4, 2]);
+        assert_eq!(jobs.count(&cx, of(&jobs, &team, true).filter).await?, 0);
+        assert_eq!(jobs.count(&cx, of(&jobs, &other, false).filter).await?, 1, "another team's");
+    }
+
+    /// Values of several types in one partition change together, or not at all.
+    #[covers("document.write_documents", "document.explain_documents")]
+    async fn types_of_a_group_are_written_together(t) {
+        let (cx, jobs) = (t.cx(), Collection::<Job>::new(t.p.clone()));
+        let tallies = Collection::<Tally>::new(t.p.clone());
+        jobs.ensure(&cx).await?;
+        tallies.ensure(&cx).await?;
+        let (team, mut tally) = (t.name("team"), Tally { team: t.name("x"), open: 1 });
+        tally.team.clone_from(&team);
+        let first = job(&team, 1);
+        let mut written =
+            jobs.together(&cx, vec![jobs.putting(&first, Pre::Absent)?, tallies.putting(&tally, Pre::Absent)?]).await?;
+        let tallied = tallies.read(written.remove(1))?.unwrap();
+        assert_eq!((tallied.value.open, tallied.version), (1, 1));
+        assert_eq!(jobs.read(written.remove(0))?.unwrap().value, first);
+        // The job may go only while the tally is what was seen.
+        let stale = vec![jobs.deleting(&first.key(), Pre::Present), tallies.checking(&tally.key(), Pre::Version(2))];
+        failed(jobs.together(&cx, stale).await, ErrorKind::ConditionFailed);
+        assert!(jobs.get(&cx, &first.key()).await?.is_some());
+        tally.open = 0;
+        let last = vec![jobs.deleting(&first.key(), Pre::Present), tallies.putting(&tally, Pre::Version(1))?];
+        let written = jobs.together(&cx, last).await?;
+        assert!(written.iter().all(|w| w.changed));
+        assert_eq!(jobs.read(written[0].clone())?, None);
+        let query = FindDocuments { order: vec![OrderBy::asc(path("tries"))], ..of(&jobs, &team, true) };
+        let explained = jobs.explain(&cx, &query).await?;
+        assert_eq!(explained.accesses[0].index.as_deref(), Some("by_done"));
+        assert!(!explained.scan);
+    }
+}
