@@ -4,6 +4,7 @@
 //! [`Persistence`] again, so layers compose; the outermost is entered first.
 
 use crate::context::Context;
+use crate::derived::DerivedStores;
 use crate::error::Result;
 use crate::ids::ShardId;
 use crate::persistence::{DriverInfo, Persistence};
@@ -137,6 +138,10 @@ impl<L: Layer> Persistence for Layered<L> {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
+    fn derived(&self) -> &dyn DerivedStores {
         self
     }
 

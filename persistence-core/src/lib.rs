@@ -9,6 +9,7 @@
 //! | [`error`] | one error with four answers |
 //! | [`transition`] | every write to an execution as one plan; waves of plans |
 //! | [`document`] | documents: declarations, filters, the planner, the engine that runs plans |
+//! | [`derived`] | stores that are made of documents alone |
 //! | [`history`] | branches, live nodes, forks and shared deletes, as pure functions |
 //! | [`layer`] | behaviour around every call, written once |
 //! | [`validate`] | the rules that need no database |
@@ -26,6 +27,7 @@ pub mod codec;
 pub mod commit;
 pub mod connect;
 pub mod context;
+pub mod derived;
 pub mod document;
 pub mod embedded;
 pub mod env;

@@ -1,6 +1,7 @@
 //! The handle that gives all stores.
 
 use crate::capability::CapabilitySet;
+use crate::derived::DerivedStores;
 use crate::error::Result;
 use crate::store::*;
 use async_trait::async_trait;
@@ -39,6 +40,14 @@ pub trait Persistence: Send + Sync + 'static {
 
     /// Documents.
     fn documents(&self) -> &dyn DocumentStore;
+
+    /// The stores that are made of documents, all as one.
+    fn derived(&self) -> &dyn DerivedStores;
+
+    /// Namespaces.
+    fn metadata(&self) -> &dyn MetadataStore {
+        self.derived()
+    }
 
     /// Scavenging and sweeping.
     fn maintenance(&self) -> &dyn MaintenanceStore;

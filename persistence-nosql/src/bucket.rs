@@ -1,11 +1,12 @@
 //! The bucket: a driver, its surroundings, and the few ways of talking to it that the stores share.
 
+use crate::core::derived::{Derived, DerivedStores};
 use crate::core::lifecycle::Gate;
 use crate::core::persistence::DriverInfo;
 use crate::core::store::*;
 use crate::core::{Capability, Context, Env, Error, Outcome, Persistence, Result};
 use crate::deadline::Deadlined;
-use crate::document::Catalogue;
+use crate::document::{Catalogue, Documents};
 use crate::row::*;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,26 +17,29 @@ use std::time::{Duration, Instant};
 pub async fn open(driver: Arc<dyn RowStore>, env: Env) -> Result<Arc<dyn Persistence>> {
     driver.schema(SchemaOp::Setup).await?;
     let info = driver.info();
-    Ok(Arc::new(NoSql {
-        info: DriverInfo {
-            driver: info.driver.to_owned(),
-            location: info.location.clone(),
-            capabilities: info.capabilities.clone(),
-        },
-        bucket: Arc::new(Bucket {
-            driver: Deadlined(driver),
-            info,
-            env,
-            gate: Gate::new("store"),
-            documents: Catalogue::default(),
-        }),
-    }))
+    let told = DriverInfo {
+        driver: info.driver.to_owned(),
+        location: info.location.clone(),
+        capabilities: info.capabilities.clone(),
+    };
+    let bucket = Arc::new(Bucket {
+        driver: Deadlined(driver),
+        info,
+        env: env.clone(),
+        gate: Gate::new("store"),
+        documents: Catalogue::default(),
+    });
+    let documents: Arc<dyn DocumentStore> = Arc::new(Documents { bucket: bucket.clone() });
+    let derived = Derived::new(&documents, env);
+    Ok(Arc::new(NoSql { info: told, bucket, documents, derived }))
 }
 
 /// All stores on one driver.
 pub(crate) struct NoSql {
     info: DriverInfo,
     pub(crate) bucket: Arc<Bucket>,
+    documents: Arc<dyn DocumentStore>,
+    derived: Derived,
 }
 
 #[async_trait]
@@ -65,7 +69,11 @@ impl Persistence for NoSql {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
-        self
+        &*self.documents
+    }
+
+    fn derived(&self) -> &dyn DerivedStores {
+        &self.derived
     }
 
     fn maintenance(&self) -> &dyn MaintenanceStore {

@@ -1,12 +1,13 @@
 //! The bucket: a driver, its surroundings, and transactions that are tried again when nothing was applied.
 
 use crate::core::commit::{CommitOptions, GroupCommitter};
+use crate::core::derived::{Derived, DerivedStores};
 use crate::core::lifecycle::Gate;
 use crate::core::persistence::DriverInfo;
 use crate::core::store::*;
 use crate::core::{Context, Env, Error, ErrorKind, Outcome, Persistence, Result};
 use crate::dialect::Dialect;
-use crate::document::Collections;
+use crate::document::{Collections, Documents};
 use crate::driver::{SchemaOp, SqlDriver};
 use crate::naming::Naming;
 use crate::settings::Migrate;
@@ -43,28 +44,31 @@ pub async fn open(driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persis
     } else {
         None
     };
-    Ok(Arc::new(Sql {
-        info: DriverInfo {
-            driver: info.driver.to_owned(),
-            location: info.location.clone(),
-            capabilities: info.capabilities.clone(),
-        },
-        bucket: Arc::new(Bucket {
-            driver,
-            dialect,
-            naming,
-            env,
-            gate: Gate::new("store"),
-            collections: Collections::default(),
-            writer,
-        }),
-    }))
+    let info = DriverInfo {
+        driver: info.driver.to_owned(),
+        location: info.location.clone(),
+        capabilities: info.capabilities.clone(),
+    };
+    let bucket = Arc::new(Bucket {
+        driver,
+        dialect,
+        naming,
+        env: env.clone(),
+        gate: Gate::new("store"),
+        collections: Collections::default(),
+        writer,
+    });
+    let documents: Arc<dyn DocumentStore> = Arc::new(Documents { bucket: bucket.clone() });
+    let derived = Derived::new(&documents, env);
+    Ok(Arc::new(Sql { info, bucket, documents, derived }))
 }
 
 /// All stores on one driver.
 pub(crate) struct Sql {
     info: DriverInfo,
     pub(crate) bucket: Arc<Bucket>,
+    documents: Arc<dyn DocumentStore>,
+    derived: Derived,
 }
 
 #[async_trait]
@@ -94,7 +98,11 @@ impl Persistence for Sql {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
-        self
+        &*self.documents
+    }
+
+    fn derived(&self) -> &dyn DerivedStores {
+        &self.derived
     }
 
     fn maintenance(&self) -> &dyn MaintenanceStore {

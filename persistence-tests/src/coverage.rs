@@ -7,7 +7,8 @@ use crate::{generic, nosql, sql};
 use persistence_core::ErrorKind;
 use persistence_core::layer::{Effect, Operations};
 use persistence_core::store::{
-    DocumentStore, ExecutionStore, HistoryStore, MaintenanceStore, QueueStore, ShardStore, TaskStore,
+    DocumentStore, ExecutionStore, HistoryStore, MaintenanceStore, MetadataStore, QueueStore, ShardStore,
+    TaskStore,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +76,16 @@ pub fn stores() -> Vec<(&'static str, Methods)> {
             vec![$((<dyn $store as Operations>::STORE, <dyn $store as Operations>::METHODS)),*]
         };
     }
-    list!(ShardStore, ExecutionStore, HistoryStore, TaskStore, QueueStore, DocumentStore, MaintenanceStore)
+    list!(
+        ShardStore,
+        ExecutionStore,
+        HistoryStore,
+        TaskStore,
+        QueueStore,
+        DocumentStore,
+        MetadataStore,
+        MaintenanceStore
+    )
 }
 
 /// Errors that the documentation of an operation names.
@@ -139,6 +149,11 @@ const ERRORS: &[(&str, &[ErrorKind])] = {
         ("document.count_documents", &[NotFound, Unindexed]),
         ("document.explain_documents", &[NotFound]),
         ("document.sweep_documents", &[NotFound, InvalidArgument]),
+        ("metadata.create_namespace", &[AlreadyExists]),
+        ("metadata.get_namespace", &[NotFound]),
+        ("metadata.update_namespace", &[ConditionFailed, NotFound]),
+        ("metadata.rename_namespace", &[NotFound, AlreadyExists]),
+        ("metadata.list_namespaces", &[InvalidToken]),
         ("maintenance.scavenge", &[InvalidArgument, InvalidToken]),
         ("maintenance.sweep_expired", &[InvalidArgument, InvalidToken]),
         ("row.write", &[Unsupported, InvalidArgument, TooLarge]),

@@ -2,6 +2,7 @@
 
 use super::definition::CollectionDef;
 use super::filter::Filter;
+use super::tries::Tries;
 use super::write::{Action, DocumentWrite, Pre};
 use super::{Document, DocumentKey};
 use crate::context::Context;
@@ -16,8 +17,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
-use uuid::Uuid;
 
 mod many;
 
@@ -329,31 +328,6 @@ impl<T: Documented> Collection<T> {
         let value = serde_json::from_value(body);
         let value = value.map_err(|e| Error::corrupted(format!("{} {key}", self.name), e.to_string()))?;
         Ok(Stored { value, key, version, created, updated, deleted, expires })
-    }
-}
-
-/// How often one thing is still tried, and how long to wait before.
-struct Tries {
-    left: u32,
-    pause: Duration,
-}
-
-impl Tries {
-    fn new(tries: u32) -> Self {
-        Tries { left: tries, pause: Duration::from_millis(1) }
-    }
-
-    /// After a try that others came before: waits for the next one, or gives up with what it met.
-    async fn again(&mut self, met: Error) -> Result<()> {
-        self.left = self.left.saturating_sub(1);
-        if self.left == 0 {
-            return Err(met);
-        }
-        // Whoever meets again at once meets again and again.
-        let spread = u32::from(Uuid::new_v4().as_bytes()[0]);
-        tokio::time::sleep(self.pause * spread / 128).await;
-        self.pause = (self.pause * 2).min(Duration::from_millis(100));
-        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ mod form;
 pub mod path;
 pub mod plan;
 pub mod scalar;
+pub(crate) mod tries;
 pub mod value;
 pub mod write;
 

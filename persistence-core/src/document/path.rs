@@ -25,6 +25,11 @@ pub enum Step {
 const MAX_STEPS: usize = 32;
 
 impl Path {
+    /// A member of the document itself.
+    pub fn member(name: impl Into<String>) -> Self {
+        Path(vec![Step::Member(name.into())])
+    }
+
     /// The steps, at least one.
     pub fn steps(&self) -> &[Step] {
         &self.0

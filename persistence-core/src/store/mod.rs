@@ -1,4 +1,4 @@
-//! The hot-path stores: one trait a file, with its requests and replies.
+//! The stores: one trait a file, with its requests and replies.
 //!
 //! Every method takes `(&self, cx: &Context, req: &Request)`. Dropping the future of a write is safe and means "maybe
 //! applied": the write and its resolution go on in a task that the store owns.
@@ -11,6 +11,7 @@ mod history;
 mod history_task;
 mod item;
 mod maintenance;
+mod metadata;
 mod mutable_state;
 mod queue;
 mod request;
@@ -23,6 +24,7 @@ pub use history::*;
 pub use history_task::*;
 pub use item::*;
 pub use maintenance::*;
+pub use metadata::*;
 pub use mutable_state::*;
 pub use queue::*;
 pub use request::Request;

@@ -24,15 +24,21 @@ mod write;
 
 pub(crate) use catalogue::Catalogue;
 
-use crate::bucket::NoSql;
+use crate::bucket::Bucket;
 use crate::core::document::definition::identifier;
 use crate::core::document::{CollectionDef, Document};
 use crate::core::store::*;
 use crate::core::{Context, Error, Result};
 use async_trait::async_trait;
+use std::sync::Arc;
+
+/// The documents of a bucket.
+pub(crate) struct Documents {
+    pub(crate) bucket: Arc<Bucket>,
+}
 
 #[async_trait]
-impl DocumentStore for NoSql {
+impl DocumentStore for Documents {
     async fn ensure_collections(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
         ensure::validate(&self.bucket, req)?;
         let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());

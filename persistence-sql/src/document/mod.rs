@@ -24,14 +24,20 @@ mod write;
 
 pub(crate) use catalogue::Collections;
 
-use crate::bucket::Sql;
+use crate::bucket::Bucket;
 use crate::core::document::{CollectionDef, Document};
 use crate::core::store::*;
 use crate::core::{Context, Error, Result};
 use async_trait::async_trait;
+use std::sync::Arc;
+
+/// The documents of a bucket.
+pub(crate) struct Documents {
+    pub(crate) bucket: Arc<Bucket>,
+}
 
 #[async_trait]
-impl DocumentStore for Sql {
+impl DocumentStore for Documents {
     async fn ensure_collections(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
         let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
         self.bucket.gate.run(async move { bucket.ensure(&cx, req).await }).await

@@ -4,6 +4,7 @@ pub mod document;
 pub mod execution;
 pub mod expect;
 pub mod history;
+pub mod namespace;
 pub mod queue;
 pub mod record;
 pub mod task;

@@ -5,7 +5,7 @@ use crate::build::document::{Docs, at, machine, machines};
 use crate::build::execution::{Flow, bounds, move_shard, shard};
 use crate::build::history::Tree;
 use crate::build::record::*;
-use crate::build::{queue, task};
+use crate::build::{namespace, queue, task};
 use futures_util::future::BoxFuture;
 use persistence_core::document::write::{Action, Pre};
 use persistence_core::document::{Document, Filter};
@@ -91,6 +91,7 @@ plain!(
     Swept,
     Vec<HistoryBranch>,
     Vec<AckLevel>,
+    Namespace,
     persistence_core::BranchToken,
     persistence_core::document::CollectionDef,
 );
@@ -132,6 +133,10 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
     for key in &fifo {
         t.p.queues().create_queue(&t.cx(), &queue::create(key)).await?;
         t.p.queues().enqueue(&t.cx(), &queue::enqueue(key, &["a", "b"])).await?;
+    }
+    let mut named = Vec::new();
+    for _ in 0..3 {
+        named.push(t.p.metadata().create_namespace(&t.cx(), &namespace::create(t)).await?);
     }
     let docs = Docs::ensured(t, machines(t)).await?;
     let all = docs.query(Filter::everything(), &[], 2);
@@ -210,6 +215,17 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
             count_documents(count),
             explain_documents(all),
             sweep_documents(docs.sweeping(t, 5)),
+        }
+        "metadata" metadata: {
+            create_namespace(namespace::create(t)),
+            get_namespace(namespace::by_id(named[0].id)),
+            // Those before and after it count no change, or are done by then.
+            update_namespace(namespace::update(named[0].id, 4)),
+            rename_namespace(namespace::rename(&named[0].name, &t.name("new"))),
+            delete_namespace(DeleteNamespace { namespace: NamespaceRef::Id(named[1].id) }),
+            list_namespaces(ListNamespaces { page: page(), include_deleted: false }),
+            get_metadata(GetMetadata {}),
+            initialize_system_namespaces(namespace::system()),
         }
         "maintenance" maintenance: {
             scavenge(Scavenge { limit: 10, safety_age: Duration::from_secs(86_400), token: None }),

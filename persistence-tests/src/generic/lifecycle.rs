@@ -70,7 +70,8 @@ crate::cases! {
     #[covers("shard.get_shard!closed", "shard.update_shard!closed", "execution.create_execution!closed",
         "execution.get_execution!closed", "history.append_history_node!closed", "history.read_history_branch!closed",
         "task.create_tasks!closed", "task.get_tasks!closed", "queue.enqueue!closed", "queue.read_queue!closed",
-        "document.write_documents!closed", "document.find_documents!closed", "maintenance.scavenge!closed", "maintenance.sweep_expired!closed")]
+        "document.write_documents!closed", "document.find_documents!closed", "metadata.create_namespace!closed",
+        "metadata.get_namespace!closed", "maintenance.scavenge!closed", "maintenance.sweep_expired!closed")]
     #[isolation(Own)]
     #[kind(Calm)]
     async fn closed_handle_refuses_everything(t) {

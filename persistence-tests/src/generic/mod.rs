@@ -6,6 +6,7 @@ mod apply;
 mod blobs;
 mod calls;
 pub(crate) mod crawl;
+mod derived;
 mod document;
 mod execution_create;
 mod execution_delete;
@@ -44,6 +45,7 @@ pub fn cases() -> Vec<Case<Fixture>> {
         queue::cases,
         maintenance::cases,
         document::cases,
+        derived::cases,
         crate::model::cases,
     ];
     modules.into_iter().flat_map(|list| list()).collect()

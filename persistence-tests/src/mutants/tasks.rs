@@ -1,6 +1,7 @@
 //! Wrong task queues: pages and counts.
 
 use async_trait::async_trait;
+use persistence_core::derived::DerivedStores;
 use persistence_core::store::*;
 use persistence_core::{Context, DriverInfo, ErrorKind, Page, PageRequest, Persistence, Result};
 use std::sync::Arc;
@@ -75,6 +76,10 @@ impl Persistence for Wrong {
 
     fn documents(&self) -> &dyn DocumentStore {
         self.inner.documents()
+    }
+
+    fn derived(&self) -> &dyn DerivedStores {
+        self.inner.derived()
     }
 
     fn maintenance(&self) -> &dyn MaintenanceStore {

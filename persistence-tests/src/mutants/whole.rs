@@ -1,6 +1,7 @@
 //! Wrong buckets: the wrong time, and wrong words about failures.
 
 use async_trait::async_trait;
+use persistence_core::derived::DerivedStores;
 use persistence_core::layer::{Call, Layer, Layered, Op};
 use persistence_core::store::*;
 use persistence_core::{
@@ -121,6 +122,10 @@ impl Persistence for Closing {
 
     fn documents(&self) -> &dyn DocumentStore {
         self.inner.documents()
+    }
+
+    fn derived(&self) -> &dyn DerivedStores {
+        self.inner.derived()
     }
 
     fn maintenance(&self) -> &dyn MaintenanceStore {
