@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     Caps(CapsArgs),
     /// Set up, upgrade or inspect the schema of a SQL database
     Schema(crate::schema::SchemaArgs),
+    /// Declare collections of documents, bring documents in and out, and find them
+    Documents(crate::documents::DocumentsArgs),
     /// How fast a database is on this machine, beside what its disk could do
     Bench(crate::bench::BenchArgs),
 }

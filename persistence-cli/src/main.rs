@@ -5,8 +5,10 @@
 mod args;
 mod bench;
 mod caps;
+mod documents;
 mod ids;
 mod output;
+mod progress;
 mod replay;
 mod schema;
 mod show;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
             Verb::Show(args) => show::run(args).await.map(|()| true),
             Verb::Caps(args) => caps::run(args).await.map(|()| true),
             Verb::Schema(args) => schema::run(args).await,
+            Verb::Documents(args) => documents::run(args).await,
             Verb::Bench(args) => bench::run(args).await.map(|()| true),
         }
     });

@@ -10,25 +10,24 @@ pub(crate) mod owner;
 mod read;
 mod report;
 mod request;
-mod retry;
+pub(crate) mod retry;
 mod source;
 mod successor;
 mod tally;
 mod tasks;
 mod verify;
-mod work;
+pub(crate) mod work;
 mod write;
 
 pub(crate) use tally::everything;
 
 use crate::args::ReplayArgs;
+use crate::progress::bar;
 use anyhow::{Context as _, Result};
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use owner::Owners;
 use persistence::{Env, Persistence};
 use report::{Outcome, Report};
 use source::{Source, scan};
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tally::Tally;
@@ -160,18 +159,4 @@ async fn read_back(
     }
     bar.finish_and_clear();
     Ok(())
-}
-
-/// A bar with rate and time left; not drawn unless standard error is a terminal.
-fn bar(what: &'static str, length: usize) -> ProgressBar {
-    let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX)).with_message(what);
-    let template = "{msg} [{bar:30}] {human_pos}/{human_len}  {rate}  {eta} left";
-    // A template that does not parse would only cost the bar its looks.
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        let rate = |state: &ProgressState, out: &mut dyn Write| {
-            write!(out, "{:.0}/s", state.per_sec()).ok();
-        };
-        bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
-    }
-    bar
 }

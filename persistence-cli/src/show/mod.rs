@@ -1,7 +1,7 @@
 //! `persist show`: what is stored, as tables or as JSON.
 
 mod lists;
-mod page;
+pub(crate) mod page;
 mod render;
 mod workflow;
 

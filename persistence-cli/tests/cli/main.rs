@@ -5,6 +5,7 @@
 
 mod bench;
 mod crash;
+mod documents;
 mod replay;
 mod schema;
 mod show;
