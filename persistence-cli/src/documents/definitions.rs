@@ -98,6 +98,14 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_the_documentation_is_one() {
+        let page = include_str!("../../../docs/documents.md");
+        let (_, rest) = page.split_once("```json\n").unwrap();
+        let definitions = parse(rest.split_once("```").unwrap().0).unwrap();
+        assert_eq!((&*definitions[0].name, definitions[0].indexes.len()), ("application", 2));
+    }
+
+    #[test]
     fn what_is_wrong_has_a_line_and_a_field() {
         let good = "[\n{\"name\": \"a\", \"id\": \"text\"},\n";
         let cases = [
