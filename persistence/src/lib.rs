@@ -136,6 +136,11 @@ fn unknown(scheme: &str, registry: &Registry) -> String {
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// Those of the page on documents.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/documents.md")]
+struct Documents;
+
 #[cfg(test)]
 mod tests {
     use super::*;
