@@ -1,5 +1,6 @@
 //! Writers under way, and the verdict on what they were told.
 
+use super::ledger::{self, Ledger};
 use super::log::{Claim, Listener, Log, Word};
 use super::place::{FIRST_ATTEMPT, LAST_ATTEMPT, Place, places};
 use super::queue::Queue;
@@ -126,7 +127,7 @@ async fn opened(open: &Open, address: String) -> Result<Arc<dyn Persistence>> {
     }
 }
 
-/// Makes the runs, and the queues of their shards.
+/// Makes the runs, and the queues and ledgers of their shards.
 pub(super) async fn create(p: &dyn Persistence, places: &[Place]) -> Result<()> {
     for place in places {
         place.create(p).await?;
@@ -134,12 +135,18 @@ pub(super) async fn create(p: &dyn Persistence, places: &[Place]) -> Result<()> 
     for (queue, _) in Queue::all(places) {
         queue.create(p).await?;
     }
+    ledger::ensure(p).await?;
+    for (ledger, _) in Ledger::all(places) {
+        ledger.create(p).await?;
+    }
     Ok(())
 }
 
-/// What writers go on with: runs, and adding tasks to the queues of their shards.
+/// What writers go on with: runs, adding tasks to the queues of their shards, and the ledgers of these.
 pub(super) fn numbers(places: &[Place]) -> impl Iterator<Item = i32> {
-    places.iter().map(|p| p.number).chain(Queue::all(places).map(|(q, _)| q.number()))
+    let queues = Queue::all(places).map(|(q, _)| q.number());
+    let ledgers = Ledger::all(places).map(|(l, _)| l.number());
+    places.iter().map(|p| p.number).chain(queues).chain(ledgers)
 }
 
 /// One more transition of each run, where history does not commit together with the state: a refused transition may leave a node
@@ -159,7 +166,7 @@ pub(super) async fn settle(p: &dyn Persistence, places: &[Place], log: &Log) -> 
     Ok(())
 }
 
-/// Everything that is wrong with these runs and their queues.
+/// Everything that is wrong with these runs, and with the queues and ledgers of their shards.
 pub(super) async fn wrong(
     p: &dyn Persistence,
     places: &[Place],
@@ -172,6 +179,9 @@ pub(super) async fn wrong(
     }
     for queue in Queue::all(places) {
         wrong.extend(queue::check(p, queue, log, crashes).await?);
+    }
+    for ledger in Ledger::all(places) {
+        wrong.extend(ledger::check(p, ledger, log, crashes).await?);
     }
     Ok(wrong)
 }

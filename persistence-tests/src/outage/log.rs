@@ -1,5 +1,6 @@
 //! What writers were told, and how far they are.
 
+use super::ledger::Ledger;
 use super::queue::Queue;
 use persistence_core::{Outcome, RangeId, Result};
 use serde::{Deserialize, Serialize};
@@ -214,12 +215,13 @@ impl Log {
     pub fn summary(&self) -> String {
         let [applied, not, maybe] = [Claim::Applied, Claim::NotApplied, Claim::Maybe].map(|c| self.count(c));
         let adds = self.count_of(Claim::Applied, Queue::is);
+        let documents = self.count_of(Claim::Applied, Ledger::is);
         let failures = &self.lock().failures;
         let failures: Vec<_> = failures.iter().map(|(what, n)| format!("{what} {n}")).collect();
         let failures =
             if failures.is_empty() { String::new() } else { format!(" ({})", failures.join(", ")) };
         format!(
-            "{applied} writes acknowledged, {adds} of them task adds, {not} not applied, {maybe} unknown{failures}"
+            "{applied} writes acknowledged, {adds} of them task adds and {documents} of documents, {not} not applied, {maybe} unknown{failures}"
         )
     }
 }

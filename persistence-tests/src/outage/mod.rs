@@ -1,5 +1,5 @@
 //! Faults of whole servers and networks, under load: sixteen writers make transitions on as many shards, some of them many in
-//! one call and some beside a rival, and add tasks to queues that they take from each other, while the server is paused, killed
+//! one call and some beside a rival, add tasks to queues that they take from each other, and write documents, while the server is paused, killed
 //! and restarted, and while the network cuts connections and delivers requests late. Each writer takes down what it was told.
 //! Afterwards no acknowledged write may be lost, none applied twice, every reported outcome must be true, and every writer must
 //! have gone on by itself.
@@ -33,6 +33,7 @@ mod check;
 mod container;
 mod fixture;
 mod host;
+mod ledger;
 mod load;
 mod log;
 mod nodes;

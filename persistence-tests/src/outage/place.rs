@@ -7,6 +7,7 @@ use persistence_core::{
     Result, RunId, ShardId, Timestamp, TreeId,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ const RANGE: RangeId = 1;
 /// The item that every transition replaces.
 const LATEST: &str = "latest";
 
-/// How many runs of a shard have numbers of their own; the last two are its task queue's.
+/// How many runs of a shard have numbers of their own; the last two are its task queue's, the one before its ledger's.
 pub(super) const LANES: i32 = 8;
 
 /// The first number of an attempt; those below made the runs.
@@ -33,6 +34,12 @@ pub(super) fn places() -> Vec<Place> {
     static NEXT: AtomicI32 = AtomicI32::new(1);
     let (first, namespace) = (NEXT.fetch_add(SHARDS, Relaxed), uuid::Uuid::new_v4());
     (first..first + SHARDS).flat_map(|shard| Place::of_shard(shard, namespace)).collect()
+}
+
+/// One run of each shard of these.
+pub(super) fn one_of_each_shard(places: &[Place]) -> impl Iterator<Item = &Place> {
+    let mut seen = BTreeSet::new();
+    places.iter().filter(move |p| seen.insert(p.shard()))
 }
 
 /// Which run: everything follows from its number and the namespace, so that whoever comes after a crash finds it.

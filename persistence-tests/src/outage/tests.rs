@@ -1,5 +1,6 @@
 //! Whether the verdict notices what it is there for.
 
+use super::ledger::Ledger;
 use super::load::{create, numbers, settle, wrong};
 use super::log::{Claim, Listener, Log, Word};
 use super::place::{FIRST_ATTEMPT, Place, places};
@@ -9,8 +10,10 @@ use crate::mutants::rows::{Flaw, Meaning, Wrong};
 use crate::narrow::Narrow;
 use crate::{Faults, Faulty};
 use driver_memory::Memory;
+use persistence_core::document::write::{Action, Pre};
 use persistence_core::layer::{Call, Effect, Layer, Layered, Op};
-use persistence_core::{Capability, Context, Env, Error, Outcome, Persistence, Result};
+use persistence_core::store::WriteDocuments;
+use persistence_core::{AttemptId, Capability, Context, Env, Error, Outcome, Persistence, Result};
 use persistence_nosql::row::RowStore;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -107,7 +110,8 @@ async fn an_honest_store_is_believed_and_lies_about_it_are_noticed() {
     let (places, log) = load(&p, None).await;
     assert_eq!(wrong(&*p, &places, &log, 0).await.unwrap(), [""; 0]);
     let queue = Queue::of(&places[0]);
-    let found = [(places[0].number, "it made"), (queue.number(), "it added")];
+    let ledger = Ledger::of(&places[0]);
+    let found = [(places[0].number, "it made"), (queue.number(), "it added"), (ledger.number(), "it made")];
     for (run, made) in found {
         assert_eq!(told(&*p, &places, &log, claims(run, Claim::Maybe)).await, [""; 0]);
         let denied = told(&*p, &places, &log, claims(run, Claim::NotApplied)).await;
@@ -251,4 +255,27 @@ async fn broken_drivers_are_noticed() {
     for flaw in [Flaw::LastOpLost, Flaw::DoneAgainLater, Flaw::Unchecked(Meaning::TaskQueue)] {
         assert_ne!(below(flaw).await, [""; 0], "{flaw:?}");
     }
+}
+
+#[tokio::test]
+async fn entries_of_a_ledger_that_are_gone_or_too_many_are_noticed() {
+    let p = memory().await;
+    let (places, log) = load(&p, None).await;
+    let ledger = Ledger::of(&places[0]);
+    let latest = ledger.load(&*p, &Context::new()).await.unwrap();
+    let write = |action| {
+        let mut write = ledger.write(latest.attempt, latest.version).writes.remove(1);
+        (write.pre, write.action) = (Pre::Present, action);
+        WriteDocuments { writes: vec![write], attempt: AttemptId::new() }
+    };
+    p.documents().write_documents(&Context::new(), &write(Action::Delete)).await.unwrap();
+    let found = wrong(&*p, &places, &log, 0).await.unwrap();
+    assert!(found.iter().any(|w| w.contains("the entries are of versions")), "{found:?}");
+    assert!(found.iter().any(|w| w.contains("was said to be Applied; it made None")), "{found:?}");
+    // The entry of a version that is not the latest one.
+    let early = ledger.write(FIRST_ATTEMPT + 90_000, latest.version).writes.remove(1);
+    let early = WriteDocuments { writes: vec![early], attempt: AttemptId::new() };
+    p.documents().write_documents(&Context::new(), &early).await.unwrap();
+    let found = wrong(&*p, &places, &log, 0).await.unwrap();
+    assert!(found.iter().any(|w| w.contains("is its last entry")), "{found:?}");
 }

@@ -1,7 +1,8 @@
 //! A writer: one transition of its runs after the other, each of which names its attempt everywhere. Most writers have a run in
 //! a shard of their own; some have four and change those that they like in one call; and some share theirs with a rival. Between
-//! transitions they add tasks to the queue of their shard.
+//! transitions they add tasks to the queue of their shard, and write to its ledger.
 
+use super::ledger::{Clerk, Ledger};
 use super::log::{Claim, Listener, Word};
 use super::place::{Mark, Place};
 use super::queue::{Owner, Queue};
@@ -91,6 +92,27 @@ impl Writer {
         self.listener.hear(Word::Failed(format!("{what}: {}{outcome}", e.kind().name())));
     }
 
+    /// Takes down what became of an attempt at something beside the runs. `losable`: others may have come first.
+    pub(super) async fn told(
+        &self,
+        what: &str,
+        run: i32,
+        (attempt, expected): (i64, i64),
+        result: &Result<()>,
+        losable: bool,
+    ) -> Claim {
+        let claim = Claim::of(result);
+        self.listener.hear(Word::Said { run, attempt, expected, claim });
+        let Err(e) = result else { return claim };
+        self.failed(what, e);
+        if !(may_happen(e) || losable && e.kind() == ErrorKind::ConditionFailed) {
+            let what = format!("run {run}: attempt {attempt} at {expected} ended with: {e}");
+            self.listener.hear(Word::Wrong(what));
+        }
+        self.pause().await;
+        claim
+    }
+
     pub(super) fn next_attempt(&self) -> i64 {
         self.attempts.fetch_add(1, Relaxed)
     }
@@ -109,10 +131,12 @@ impl Writer {
         tokio::time::sleep(PAUSE).await;
     }
 
-    /// Makes transitions, and adds tasks, until it is told to stop.
+    /// Makes transitions, adds tasks and writes documents until it is told to stop.
     pub(super) async fn run(self) {
         let mut rng = fastrand::Rng::with_seed(self.manners.seed);
-        let (mut beliefs, mut queue) = (Vec::new(), Owner::new(Queue::of(&self.places[0])));
+        let mut queue = Owner::new(Queue::of(&self.places[0]));
+        let mut ledger = Clerk::new(Ledger::of(&self.places[0]));
+        let mut beliefs = Vec::new();
         for place in &self.places {
             let Some(stored) = self.look(place).await else { return };
             beliefs.push(Belief { place: *place, stored, suspects: Vec::new() });
@@ -123,9 +147,16 @@ impl Writer {
                 n if rng.u32(..n) > 0 => self.manners.patience,
                 _ => Duration::from_millis(rng.u64(1..40)),
             };
-            if rng.u8(..4) == 0 {
-                queue.step(&self, patience, rng.u8(..16) == 0).await;
-                continue;
+            match rng.u8(..8) {
+                0 | 1 => {
+                    queue.step(&self, patience, rng.u8(..16) == 0).await;
+                    continue;
+                }
+                2 => {
+                    ledger.step(&self, patience).await;
+                    continue;
+                }
+                _ => {}
             }
             // Some of its runs, at least one.
             let few = rng.usize(1..=beliefs.len());
@@ -191,9 +222,7 @@ impl Writer {
             {
                 false
             }
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::ResourceExhausted => {
-                claim == Claim::NotApplied
-            }
+            _ if may_happen(&e) => claim == Claim::NotApplied,
             _ => {
                 self.wrong(&belief.place, format!("attempt {attempt} at version {expected} ended with: {e}"));
                 false
@@ -244,4 +273,9 @@ impl Writer {
         }
         good
     }
+}
+
+/// Whether an error is one of those that faults make.
+fn may_happen(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::ResourceExhausted)
 }

@@ -7,10 +7,9 @@ mod owner;
 pub(super) use check::check;
 pub(super) use owner::Owner;
 
-use super::place::{LANES, Mark, Place};
+use super::place::{LANES, Mark, Place, one_of_each_shard};
 use persistence_core::store::*;
 use persistence_core::{AttemptId, Context, NamespaceId, PageRequest, Persistence, RangeId, Result};
-use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The range id with which a queue is made.
@@ -37,8 +36,7 @@ impl Queue {
 
     /// The queues of these runs.
     pub(super) fn all(places: &[Place]) -> impl Iterator<Item = (Queue, &Place)> {
-        let mut seen = BTreeSet::new();
-        places.iter().filter(move |p| seen.insert(p.shard())).map(|p| (Queue::of(p), p))
+        one_of_each_shard(places).map(|place| (Queue::of(place), place))
     }
 
     /// Its number in the log, beside those of its shard's runs: what was said of adding tasks.

@@ -3,7 +3,7 @@
 use super::super::log::{Claim, Word};
 use super::super::writer::Writer;
 use super::Queue;
-use persistence_core::{Error, ErrorKind, RangeId, Result};
+use persistence_core::{ErrorKind, RangeId, Result};
 use std::time::Duration;
 
 /// A writer as the owner of a queue, as far as it knows.
@@ -61,27 +61,14 @@ impl Owner {
         &mut self,
         w: &Writer,
         run: i32,
-        (attempt, expected): (i64, RangeId),
+        attempt: (i64, RangeId),
         result: Result<()>,
         losable: bool,
     ) -> Claim {
-        let claim = Claim::of(&result);
-        w.listener.hear(Word::Said { run, attempt, expected, claim });
-        let Err(e) = result else { return claim };
-        w.failed(if Queue::is(run) { "add" } else { "take over" }, &e);
-        if e.kind() == ErrorKind::ConditionFailed {
+        let what = if Queue::is(run) { "add" } else { "take over" };
+        if matches!(&result, Err(e) if e.kind() == ErrorKind::ConditionFailed) {
             self.held = None;
         }
-        if !(may_happen(&e) || losable && e.kind() == ErrorKind::ConditionFailed) {
-            let what = format!("run {run}: attempt {attempt} at range id {expected} ended with: {e}");
-            w.listener.hear(Word::Wrong(what));
-        }
-        w.pause().await;
-        claim
+        w.told(what, run, attempt, &result, losable).await
     }
-}
-
-/// Whether an error is one of those that faults make.
-fn may_happen(e: &Error) -> bool {
-    matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::ResourceExhausted)
 }
