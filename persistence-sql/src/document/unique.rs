@@ -4,7 +4,7 @@ use super::rows::{document, is_partitioned, kinds, scalar};
 use super::source::TABLE;
 use super::write::remove_all;
 use super::{names, rows};
-use crate::core::document::{CollectionDef, Document, DocumentKey, IndexDef, Scope};
+use crate::core::document::{CollectionDef, Document, DocumentKey, IndexDef, Scalar, Scope};
 use crate::core::{Detail, Error, Result, Timestamp};
 use crate::dialect::Json;
 use crate::reject::cause;
@@ -40,6 +40,17 @@ pub(super) fn violated<'d>(json: Json, def: &'d CollectionDef, e: &Error) -> Opt
         }
     };
     def.indexes.iter().filter(|i| i.unique).find(|i| is(i))
+}
+
+/// What a document holds in the unique indexes: the index, the partition where each has its own, the values.
+pub(super) fn keys<'d>(
+    def: &'d CollectionDef,
+    d: &'d Document,
+) -> Vec<(&'d str, Option<&'d str>, Vec<Scalar>)> {
+    let values = def.stored_values(&d.body);
+    let partition = |index: &IndexDef| d.key.partition.as_deref().filter(|_| index.scope == Scope::Partition);
+    let unique = def.indexes.iter().filter(|i| i.unique);
+    unique.flat_map(|i| i.tuples(&values).into_iter().map(|tuple| (&*i.name, partition(i), tuple))).collect()
 }
 
 /// What the caller is told.

@@ -7,7 +7,7 @@ use super::source::{TABLE, select};
 use super::{entries, names, unique};
 use crate::attempts::{self, is_forgotten, remember};
 use crate::bucket::{Bucket, Tried, work};
-use crate::core::document::write::{Action, Change, DocumentWrite, check, decide};
+use crate::core::document::write::{Action, Change, DocumentWrite, Pre, check, decide};
 use crate::core::document::{CollectionDef, Document, DocumentKey};
 use crate::core::store::{SweepDocuments, WriteDocuments, Written};
 use crate::core::{AttemptId, Context, Error, Outcome, Result, Timestamp};
@@ -107,17 +107,30 @@ impl Call {
         for (i, write) in self.writes.iter().enumerate() {
             collections.entry(&write.collection).or_default().push(i);
         }
-        let lock = tx.dialect.for_update;
         let mut found: Vec<Found> = self.writes.iter().map(|_| None).collect();
         for of in collections.into_values() {
-            let keys = of.iter().map(|&i| key_values(&self.writes[i].key)).collect();
-            for one in select(tx, self.def(of[0]), keys, lock).await? {
-                if let Some(&i) = of.iter().find(|&&i| self.writes[i].key == one.0.key) {
-                    found[i] = Some(one);
-                }
+            self.look_at(tx, &of, &mut found).await?;
+            // Whoever held the lock may have stored the document anew, and a statement of PostgreSQL that waited for that does not
+            // see it. One that is then inserted is met again; before anything else is made of its absence, it is looked for again.
+            let again = |i: &usize| found[*i].is_none() && !inserts(&self.writes[*i]);
+            let again: Vec<usize> = of.iter().copied().filter(again).collect();
+            let unique = self.def(of[0]).indexes.iter().any(|i| i.unique);
+            if unique && tx.dialect.json == Json::Postgres && !again.is_empty() {
+                self.look_at(tx, &again, &mut found).await?;
             }
         }
         Ok(found)
+    }
+
+    async fn look_at(&self, tx: &mut Tx, of: &[usize], found: &mut [Found]) -> Result<()> {
+        let (keys, lock) =
+            (of.iter().map(|&i| key_values(&self.writes[i].key)).collect(), tx.dialect.for_update);
+        for one in select(tx, self.def(of[0]), keys, lock).await? {
+            if let Some(&i) = of.iter().find(|&&i| self.writes[i].key == one.0.key) {
+                found[i] = Some(one);
+            }
+        }
+        Ok(())
     }
 
     /// The answer of an earlier try, if there was one; an error if nobody can tell any more.
@@ -173,31 +186,41 @@ impl Call {
                 }
             }
         }
-        // A unique key may go from one document to another: all give up theirs first.
-        let anew = changes.len() > 1 && defs().any(|def| def.indexes.iter().any(|i| i.unique));
-        for ((def, found), change) in defs().zip(found).zip(changes) {
+        let anew: Vec<bool> = (0..changes.len()).map(|i| self.yields(i, found, changes)).collect();
+        for (((def, found), change), anew) in defs().zip(found).zip(changes).zip(&anew) {
             let Some((stored, _)) = found else { continue };
-            let goes = match change {
-                Change::Remove => true,
-                Change::Store(_) => anew,
-                Change::Keep => false,
-            };
-            if goes {
+            if *anew || matches!(change, Change::Remove) {
                 remove(tx, def, &stored.key).await?;
             }
             if matches!(change, Change::Remove) {
                 entries::follow(tx, def, Some(stored), None).await?;
             }
         }
-        for ((def, found), change) in defs().zip(found).zip(changes) {
+        for (((def, found), change), anew) in defs().zip(found).zip(changes).zip(&anew) {
             let Change::Store(document) = change else { continue };
             let before = found.as_ref();
             let column = before.map(|f| &*f.1).unwrap_or_default();
             let column = remember(column, document.version, self.attempt, document.updated.0);
-            store(tx, def, document, column, before.is_some() && !anew).await?;
+            store(tx, def, document, column, before.is_some() && !*anew).await?;
             entries::follow(tx, def, before.map(|f| &f.0), Some(document)).await?;
         }
         Ok(())
+    }
+
+    /// Whether a document gives up a unique key that another one of this call takes: it is stored anew then, after all that give
+    /// up theirs, so that nobody has a key twice on the way.
+    fn yields(&self, i: usize, found: &[Found], changes: &[Change]) -> bool {
+        let (Some((stored, _)), Change::Store(document)) = (&found[i], &changes[i]) else { return false };
+        let def = self.def(i);
+        let (old, new) = (unique::keys(def, stored), unique::keys(def, document));
+        let given_up: Vec<_> = old.into_iter().filter(|key| !new.contains(key)).collect();
+        !given_up.is_empty()
+            && changes.iter().enumerate().any(|(j, change)| match change {
+                Change::Store(other) if j != i && self.def(j).name == def.name => {
+                    unique::keys(def, other).iter().any(|key| given_up.contains(key))
+                }
+                _ => false,
+            })
     }
 
     /// What a refusal means. Of a key that appeared since the look nothing is said: look again.
@@ -218,6 +241,11 @@ impl Call {
             None => e,
         }
     }
+}
+
+/// Whether a write inserts its document where there is none.
+fn inserts(write: &DocumentWrite) -> bool {
+    matches!(write.pre, Pre::None | Pre::Absent) && matches!(write.action, Action::Put { .. })
 }
 
 async fn remove(tx: &mut Tx, def: &CollectionDef, key: &DocumentKey) -> Result<()> {

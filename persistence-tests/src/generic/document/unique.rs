@@ -5,6 +5,7 @@ use crate::build::expect::failed;
 use crate::race::race;
 use persistence_core::document::write::{Action, Pre};
 use persistence_core::document::*;
+use persistence_core::store::Deleted;
 use persistence_core::{Clock, Detail, ErrorKind, Result};
 use serde_json::json;
 use std::fmt::Debug;
@@ -120,6 +121,38 @@ crate::cases! {
             }
             let found = Filter::eq(path("project"), "p").and(Filter::eq(path("name"), name));
             assert_eq!(docs.ids(found, &[]).await?.len(), 1);
+        }
+    }
+
+    /// Two documents swap their unique keys in one write, of which one writer wins. The others are told the version that is there:
+    /// never that a document is missing that only changes hands.
+    #[covers("document.write_documents!condition_failed")]
+    async fn keys_are_swapped_by_one(t) {
+        let docs = Docs::ensured(t, accounts(t)).await?;
+        let put = |docs: &Docs, id: &str, name: &str, pre| {
+            docs.one(&at("p", id), pre, Action::Put { body: json!({"project": "p", "name": name}), expires: None })
+        };
+        docs.write(vec![put(&docs, "a", "x", Pre::Absent), put(&docs, "b", "y", Pre::Absent)]).await?;
+        for version in 1..=4 {
+            let names = if version % 2 == 1 { ["y", "x"] } else { ["x", "y"] };
+            let results = race(8, |_, line| {
+                let docs = docs.clone();
+                async move {
+                    let of = |id, name| put(&docs, id, name, Pre::Version(version));
+                    line.wait().await;
+                    docs.write(vec![of("a", names[0]), of("b", names[1])]).await
+                }
+            })
+            .await;
+            assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1, "{results:?}");
+            for lost in results.into_iter().filter(Result::is_err) {
+                let e = failed(lost, ErrorKind::ConditionFailed);
+                assert!(matches!(e.detail(), Detail::ConditionFailed { actual: Some(a), .. } if *a == version + 1), "{e:?}");
+            }
+            let found = docs.get_all(&[at("p", "a"), at("p", "b")], Deleted::Hide).await?;
+            for (document, name) in found.iter().flatten().zip(names) {
+                assert_eq!((document.version, &document.body["name"]), (version + 1, &json!(name)));
+            }
         }
     }
 }
