@@ -9,7 +9,7 @@
 //! | [`filter`] | conditions, decided in one place for all drivers |
 //! | [`plan`] | which index answers a query, and what of it |
 //! | [`find`] | running a plan on whatever can read index entries: pages, order, budgets |
-//! | [`write`] | what a write does to a document, as a pure function |
+//! | [`mod@write`] | what a write does to a document, as a pure function |
 
 pub mod collection;
 mod conditions;
