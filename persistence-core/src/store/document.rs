@@ -226,7 +226,7 @@ store! {
         /// itself; a call that was interrupted is completed by the next one.
         idempotent fn ensure_collections(EnsureCollections) -> Ensured;
 
-        /// A collection as it was ensured last.
+        /// A collection as it was ensured last, by whomever.
         read fn get_collection(GetCollection) -> CollectionDef;
 
         /// Documents by key, in the order asked; none where there is none, or where it is hidden.

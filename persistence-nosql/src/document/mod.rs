@@ -48,7 +48,9 @@ impl DocumentStore for Documents {
     async fn get_collection(&self, cx: &Context, req: &GetCollection) -> Result<CollectionDef> {
         identifier(&req.collection)?;
         let _inside = self.bucket.gate.enter()?;
-        Ok(self.bucket.collection(cx, &req.collection).await?.def().clone())
+        // As it is now: others may have changed it a moment ago.
+        let found = self.bucket.reread_collection(cx, &req.collection).await?;
+        found.map(|c| c.def().clone()).ok_or_else(|| Error::not_found("collection", &*req.collection))
     }
 
     async fn get_documents(&self, cx: &Context, req: &GetDocuments) -> Result<Vec<Option<Document>>> {

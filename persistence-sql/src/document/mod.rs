@@ -45,6 +45,8 @@ impl DocumentStore for Documents {
 
     async fn get_collection(&self, cx: &Context, req: &GetCollection) -> Result<CollectionDef> {
         let _inside = self.bucket.gate.enter()?;
+        // As it is now: others may have changed it a moment ago.
+        self.bucket.collections.forget(&req.collection);
         Ok(self.bucket.collection(cx, &req.collection).await?.def.clone())
     }
 

@@ -201,6 +201,8 @@ crate::cases! {
         other.put(&at("p", "a"), json!({"project": "p", "name": "x"})).await?;
         docs.def = named(docs.def);
         docs.ensure(EnsureMode::Apply).await?;
+        let told = other.p.documents().get_collection(&t.cx(), &other.described()).await?;
+        assert_eq!(told, docs.def, "as it was ensured last, by whomever");
         other.put(&at("p", "b"), json!({"project": "p", "name": "x", "tags": ["t"]})).await?;
         assert_eq!(docs.ids(Filter::eq(path("name"), "x"), &[]).await?, ["a", "b"]);
         assert_eq!(docs.ensure(EnsureMode::Verify).await?.changes, []);
