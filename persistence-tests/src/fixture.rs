@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The time that a case has. Generous: it only keeps a run from hanging.
-pub const CASE_LIMIT: Duration = Duration::from_secs(240);
+pub const CASE_LIMIT: Duration = Duration::from_secs(600);
 
 /// The deadline of a single call, unless a case makes its own context. Shorter than the limit of the case, so that a
 /// call that hangs is named.

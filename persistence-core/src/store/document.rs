@@ -242,7 +242,7 @@ store! {
         /// How many documents a filter holds of.
         read fn count_documents(CountDocuments) -> u64;
 
-        /// How a query would be answered; nothing is read.
+        /// How a query would be answered by the indexes that there are now; no document is read.
         read fn explain_documents(FindDocuments) -> Explain;
 
         /// Removes expired documents. Returns how many.

@@ -74,6 +74,9 @@ impl Bucket {
     }
 
     pub(super) async fn explain_documents(&self, cx: &Context, req: &FindDocuments) -> Result<Explain> {
+        identifier(&req.collection)?;
+        // As it is now, as `get_collection` tells it.
+        self.reread_collection(cx, &req.collection).await?;
         let source = self.finding(cx, &req.collection).await?;
         source.finder(&source.ready(), self.env.clock.now()).explain(req)
     }

@@ -72,6 +72,8 @@ impl DocumentStore for Documents {
 
     async fn explain_documents(&self, cx: &Context, req: &FindDocuments) -> Result<Explain> {
         let _inside = self.bucket.gate.enter()?;
+        // As it is now, as `get_collection` tells it.
+        self.bucket.collections.forget(&req.collection);
         self.bucket.explain(cx, req).await
     }
 

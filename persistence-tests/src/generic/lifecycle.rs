@@ -317,6 +317,7 @@ crate::cases! {
             let cx = || Context::new().with_timeout(limit);
             let results = futures_util::future::join_all(calls.iter().map(|c| async { c.run(&*t.p, &cx()).await }));
             for (call, result) in calls.iter().zip(results.await) {
+                assert!(result.is_err(), "{} was answered", call.name);
                 let e = failed(result, ErrorKind::Timeout);
                 if call.effect == Effect::Read {
                     assert_eq!(e.outcome(), Outcome::NotApplied, "{}: {e}", call.name);
@@ -353,7 +354,9 @@ crate::cases! {
         let calls = every_call(t).await?;
         let expired = Context::new().with_timeout(Duration::ZERO);
         for call in &calls {
-            let e = failed(call.run(&*t.p, &expired).await, ErrorKind::Timeout);
+            let result = call.run(&*t.p, &expired).await;
+            assert!(result.is_err(), "{} was begun", call.name);
+            let e = failed(result, ErrorKind::Timeout);
             assert_eq!(e.outcome(), Outcome::NotApplied, "{}: {e}", call.name);
         }
         for call in &calls {
