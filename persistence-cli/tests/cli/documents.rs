@@ -229,6 +229,33 @@ fn a_bad_line_is_named_and_the_rest_is_imported_another_time() {
 }
 
 #[test]
+fn an_import_that_was_killed_is_completed() {
+    let store = Store::new(sqlite);
+    let mut child =
+        command(&["documents", "import", "--url", &store.url, "--collection", "job", "--id", "name"])
+            .args(["--batch", "2", "--concurrency", "2"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+    // Its input does not end, so neither does it.
+    let lines = jobs();
+    let mut input = child.stdin.take().unwrap();
+    let half: String = lines.lines().take(20).map(|line| format!("{line}\n")).collect();
+    input.write_all(half.as_bytes()).unwrap();
+    let some = (0..1000).any(|_| !store.ids(&["--where", "team=blue", "--limit", "1"]).is_empty());
+    assert!(some, "nothing was written");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(input);
+    let before = store.export().len();
+    let rest = store.import(&lines, &["--id", "name", "--on-conflict", "skip"]).good().json();
+    assert_eq!((&rest["skipped"], &rest["written"]), (&json!(before), &json!(40 - before)));
+    assert!((1..=20).contains(&before), "{before}");
+    assert_eq!(store.export().len(), 40);
+}
+
+#[test]
 fn documents_are_found_by_index_in_order_and_pages() {
     for url in [fjall, sqlite] {
         let store = Store::new(url);
