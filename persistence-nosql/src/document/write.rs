@@ -4,12 +4,12 @@ use super::batch::{Batch, New, Parts, Target, Writes, taken};
 use super::catalogue::Collection;
 use super::fetch::CONCURRENCY;
 use super::keys;
-use super::record::REMEMBERED;
+use super::record::{REMEMBERED, Stored};
 use crate::bucket::{Bucket, Settled, Tries};
 use crate::codec::decode;
-use crate::core::document::DocumentKey;
 use crate::core::document::definition::identifier;
 use crate::core::document::write::{Action, Change, DocumentWrite, check, decide};
+use crate::core::document::{Document, DocumentKey};
 use crate::core::store::{WriteDocuments, Written};
 use crate::core::{AttemptId, Capability, Context, Error, Outcome, Result, Timestamp};
 use crate::row::*;
@@ -143,7 +143,7 @@ impl Bucket {
         let mut targets = Vec::with_capacity(writes.len());
         for (w, collection) in writes.iter().zip(collections) {
             let row = rows.at(&keys::document(collection.def(), &w.key));
-            let old = row.map(|r| super::record::Stored::read(&w.key, r)).transpose()?;
+            let old = row.map(|r| Stored::read(&w.key, r)).transpose()?;
             let entries = old.as_ref().map(|s| &*s.record.entries).unwrap_or_default();
             if entries.iter().any(|(number, _)| collection.declared.is_unheard_of(*number)) {
                 self.reread_collection(cx, &w.collection).await?;
@@ -280,16 +280,23 @@ impl Earlier {
             // Deletions are remembered by nobody. What was to go is gone.
             return Ok(self.sent.iter().zip(targets).all(gone).then(now));
         }
+        let remembered = |s: &Stored, d: &Document| {
+            let later = s.record.version - d.version;
+            usize::try_from(later).map_or(later == -1, |later| later < REMEMBERED)
+        };
+        // All were written, or none: one that would remember it, and does not, tells for all.
+        let tells = |(new, t): (&New, &Target)| match (new, &t.old) {
+            (New::Stored(d), Some(s)) => remembered(s, d),
+            _ => false,
+        };
         let forgotten = |(new, t): (&New, &Target)| match (new, &t.old) {
-            (New::Stored(d), Some(s)) => {
-                let later = s.record.version - d.version;
-                usize::try_from(later).map_or(later < -1, |later| later >= REMEMBERED)
-            }
+            (New::Stored(d), Some(s)) => !remembered(s, d),
             // One that was there may have gone after this write; one that was not is taken for one that never came.
             (New::Stored(d), None) => d.version > 1,
             _ => false,
         };
-        if self.sent.iter().zip(targets).any(forgotten) {
+        let sent = || self.sent.iter().zip(targets);
+        if sent().any(forgotten) && !sent().any(tells) {
             let e = Error::unavailable("document.write_documents", "too much has happened since it was sent");
             return Err(maybe(e));
         }

@@ -137,18 +137,19 @@ impl Call {
     fn earlier(&self, found: &[Found]) -> Result<Option<Vec<Written>>> {
         let last = self.memory.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut answers) = last.clone() else { return Ok(None) };
-        let (mut done, mut forgotten) = (false, false);
+        let (mut done, mut forgotten, mut told) = (false, false, false);
         for (answer, found) in answers.iter_mut().zip(found) {
             let Some((_, column)) = found else { continue };
             let Some(document) = &mut answer.document else { continue };
             if let Some((version, updated)) = attempts::entry_of(column, self.attempt) {
                 (document.version, document.updated, done) = (version, Timestamp(updated), true);
-            } else {
-                forgotten |= answer.changed && is_forgotten(column, document.version);
+            } else if answer.changed {
+                let lost = is_forgotten(column, document.version);
+                (forgotten, told) = (forgotten | lost, told | !lost);
             }
         }
-        // One document that remembers tells for all of them.
-        if forgotten && !done {
+        // All were written, or none: one that remembers it, or would, tells for all.
+        if forgotten && !done && !told {
             return Err(Error::timeout(format!("documents {}", self.writes[0].collection)));
         }
         // Nothing is left of what was removed; where that is all, it is gone, as it was to be.
