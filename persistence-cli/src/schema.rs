@@ -3,7 +3,10 @@
 use crate::output;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use persistence::Context;
+use persistence::derived::definitions;
 use persistence::schema::{SchemaFit, SchemaOp, SchemaStatus};
+use persistence::store::{EnsureCollections, EnsureMode};
 use serde_json::json;
 
 #[derive(Args, Debug)]
@@ -39,6 +42,9 @@ pub(crate) async fn run(args: &SchemaArgs) -> Result<bool> {
         What::Status(t) => (t, SchemaOp::Status, "inspecting the schema"),
     };
     let status = persistence::schema_of(&target.url, op).await.context(doing)?;
+    if op != SchemaOp::Status {
+        ensure(&target.url).await.context("making the collections of the library's own")?;
+    }
     let good =
         status.fit() == SchemaFit::Fits && status.privileges.iter().all(|p| p.held || p.purpose != "run");
     if target.json {
@@ -61,6 +67,15 @@ pub(crate) async fn run(args: &SchemaArgs) -> Result<bool> {
         }
     }
     Ok(good)
+}
+
+/// Makes the collections that derived stores would make when they first miss them, perhaps as a user who may not.
+async fn ensure(url: &str) -> Result<()> {
+    let db = persistence::connect(url).await?;
+    let req = EnsureCollections { definitions: definitions(), mode: EnsureMode::Apply };
+    let ensured = db.documents().ensure_collections(&Context::new(), &req).await;
+    db.close().await?;
+    Ok(ensured.map(drop)?)
 }
 
 fn verb(purpose: &str) -> &str {

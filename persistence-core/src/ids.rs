@@ -67,6 +67,10 @@ uuid_id! {
     TreeId;
     /// One branch of a history tree.
     BranchId;
+    /// An endpoint.
+    EndpointId;
+    /// A host of a cluster.
+    HostId;
     /// One attempt at a write: sent again unchanged when the outcome of the first try is unknown, so
     /// that the store recognises its own work.
     AttemptId;

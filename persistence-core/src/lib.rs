@@ -50,7 +50,9 @@ pub use context::{Context, Priority};
 pub use env::{Clock, Env, ManualClock};
 pub use error::{Detail, Error, ErrorKind, Outcome, Result};
 pub use history::BranchToken;
-pub use ids::{Archetype, AttemptId, BranchId, NamespaceId, RangeId, RunId, ShardId, TreeId};
+pub use ids::{
+    Archetype, AttemptId, BranchId, EndpointId, HostId, NamespaceId, RangeId, RunId, ShardId, TreeId,
+};
 pub use page::{Page, PageRequest, PageToken};
 pub use persistence::{DriverInfo, Persistence};
 pub use time::Timestamp;

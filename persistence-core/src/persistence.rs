@@ -49,6 +49,21 @@ pub trait Persistence: Send + Sync + 'static {
         self.derived()
     }
 
+    /// Clusters, and the members of this one.
+    fn cluster(&self) -> &dyn ClusterMetadataStore {
+        self.derived()
+    }
+
+    /// Endpoints.
+    fn endpoints(&self) -> &dyn EndpointStore {
+        self.derived()
+    }
+
+    /// User data of task queues, and the builds that they know.
+    fn user_data(&self) -> &dyn TaskQueueUserDataStore {
+        self.derived()
+    }
+
     /// Scavenging and sweeping.
     fn maintenance(&self) -> &dyn MaintenanceStore;
 

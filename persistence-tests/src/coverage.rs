@@ -7,8 +7,8 @@ use crate::{generic, nosql, sql};
 use persistence_core::ErrorKind;
 use persistence_core::layer::{Effect, Operations};
 use persistence_core::store::{
-    DocumentStore, ExecutionStore, HistoryStore, MaintenanceStore, MetadataStore, QueueStore, ShardStore,
-    TaskStore,
+    ClusterMetadataStore, DocumentStore, EndpointStore, ExecutionStore, HistoryStore, MaintenanceStore,
+    MetadataStore, QueueStore, ShardStore, TaskQueueUserDataStore, TaskStore,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,13 +47,7 @@ pub const RULES: &[Rule] = &[
     rule("P16", "Fork points are beginnings of live batches"),
     rule("P17", "Task keys are (pass, task id); completing counts exactly"),
     rule("P18", "Expiry is decided by the clock, never by the database"),
-    Rule {
-        id: "P19",
-        title: "Adding what is there is a success",
-        out_of_scope: Some(
-            "namespaces, members and build ids live in derived stores, which are not there yet",
-        ),
-    },
+    rule("P19", "Adding what is there is a success"),
     rule("P20", "Compare-and-set is by record version only"),
     rule("P21", "Conditions that hold but change nothing still apply"),
     rule("P22", "Plans of one shard: each its own outcome, in order"),
@@ -84,6 +78,9 @@ pub fn stores() -> Vec<(&'static str, Methods)> {
         QueueStore,
         DocumentStore,
         MetadataStore,
+        ClusterMetadataStore,
+        EndpointStore,
+        TaskQueueUserDataStore,
         MaintenanceStore
     )
 }
@@ -154,6 +151,20 @@ const ERRORS: &[(&str, &[ErrorKind])] = {
         ("metadata.update_namespace", &[ConditionFailed, NotFound]),
         ("metadata.rename_namespace", &[NotFound, AlreadyExists]),
         ("metadata.list_namespaces", &[InvalidToken]),
+        ("cluster.save_cluster_metadata", &[ConditionFailed]),
+        ("cluster.get_cluster_metadata", &[NotFound]),
+        ("cluster.list_cluster_metadata", &[InvalidToken]),
+        ("cluster.delete_cluster_metadata", &[InvalidArgument]),
+        ("cluster.upsert_member", &[InvalidArgument]),
+        ("cluster.get_members", &[InvalidToken]),
+        ("cluster.prune_members", &[InvalidArgument]),
+        ("endpoint.put_endpoint", &[ConditionFailed]),
+        ("endpoint.delete_endpoint", &[ConditionFailed, NotFound]),
+        ("endpoint.get_endpoint", &[NotFound]),
+        ("endpoint.list_endpoints", &[ConditionFailed, InvalidToken]),
+        ("user_data.update_user_data", &[ConditionFailed, InvalidArgument]),
+        ("user_data.get_user_data", &[NotFound]),
+        ("user_data.list_user_data", &[InvalidToken]),
         ("maintenance.scavenge", &[InvalidArgument, InvalidToken]),
         ("maintenance.sweep_expired", &[InvalidArgument, InvalidToken]),
         ("row.write", &[Unsupported, InvalidArgument, TooLarge]),

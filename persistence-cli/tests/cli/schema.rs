@@ -20,6 +20,12 @@ fn a_database_is_inspected_set_up_and_upgraded() {
     assert!(!place.path().join("data.db").exists(), "only setup makes a database");
 
     assert!(run("setup").good().out.contains("schema: version"));
+    // What the library keeps as documents is there before it is needed.
+    let kept = |collection| persist(&["documents", "export", "--url", &url, "--collection", collection]);
+    for collection in ["sys_namespace", "sys_endpoint_version", "sys_cluster_member"] {
+        kept(collection).good();
+    }
+    kept("sys_other").failed(&["sys_other"]);
     for what in ["setup", "upgrade", "status"] {
         run(what).good();
     }

@@ -4,7 +4,7 @@ use super::encoding;
 use crate::context::Context;
 use crate::document::tries::Tries;
 use crate::document::write::{Action, DocumentWrite, Pre};
-use crate::document::{CollectionDef, Document, DocumentKey, IdKind};
+use crate::document::{CollectionDef, Document, DocumentKey, Filter, IdKind};
 use crate::error::{Detail, Error, Outcome, Result};
 use crate::ids::AttemptId;
 use crate::page::Page;
@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use tokio::sync::Mutex;
+use tokio::time::timeout_at;
 
 /// How often a step is tried while others come first.
 const TRIES: u32 = 100;
@@ -38,9 +39,9 @@ pub(super) struct Held<T> {
     pub(super) version: i64,
 }
 
-/// A collection of a derived store, all in one partition.
-pub(super) fn collection<T: Stored>(group: &str, id: IdKind) -> CollectionDef {
-    CollectionDef::new(T::COLLECTION, id).in_one_partition().group(group).max_bytes(MAX_BYTES)
+/// A collection of a derived store.
+pub(super) fn collection<T: Stored>(id: IdKind) -> CollectionDef {
+    CollectionDef::new(T::COLLECTION, id).max_bytes(MAX_BYTES)
 }
 
 /// The collection of the reserved document that counts the changes of a group.
@@ -86,7 +87,14 @@ impl Family {
 
     /// Makes the collections, once for all callers of this process.
     async fn ensure(&self, cx: &Context) -> Result<()> {
-        let mut ensured = self.ensured.lock().await;
+        // Whoever makes them may have more time than this caller.
+        let lock = self.ensured.lock();
+        let mut ensured = match cx.deadline() {
+            Some(deadline) => timeout_at(deadline.into(), lock)
+                .await
+                .map_err(|_| Error::timeout("document.ensure_collections"))?,
+            None => lock.await,
+        };
         if !*ensured {
             let req = EnsureCollections { definitions: (self.definitions)(), mode: EnsureMode::Apply };
             self.documents.ensure_collections(cx, &req).await?;
@@ -131,6 +139,36 @@ impl Family {
         let page = self.call(cx, || self.documents.find_documents(cx, query)).await?;
         let items = page.documents.into_iter().map(held).collect::<Result<_>>()?;
         Ok(Page { items, next: page.next })
+    }
+
+    /// How many documents a filter holds of.
+    pub(super) async fn count_found(&self, cx: &Context, collection: &str, filter: Filter) -> Result<u64> {
+        let (deleted, scan) = (Deleted::Hide, ScanPolicy::Forbid);
+        let req = CountDocuments { collection: collection.to_owned(), filter, deleted, scan };
+        self.call(cx, || self.documents.count_documents(cx, &req)).await
+    }
+
+    /// Removes documents that have expired.
+    pub(super) async fn sweep(
+        &self,
+        cx: &Context,
+        collection: &str,
+        limit: u32,
+        before: Timestamp,
+    ) -> Result<u64> {
+        let req = SweepDocuments { collection: collection.to_owned(), limit, before };
+        self.call(cx, || self.documents.sweep_documents(cx, &req)).await
+    }
+
+    /// Does a write that has no conditions.
+    pub(super) async fn write_once(
+        &self,
+        cx: &Context,
+        write: DocumentWrite,
+        attempt: AttemptId,
+    ) -> Result<()> {
+        let req = WriteDocuments { writes: vec![write], attempt };
+        self.call(cx, || self.documents.write_documents(cx, &req)).await.map(drop)
     }
 
     /// Writes documents if what they were decided on is still so. None when it is not, and the step is to begin again.

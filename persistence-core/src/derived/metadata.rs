@@ -24,7 +24,9 @@ const ENTITY: &str = "namespace";
 pub(super) fn definitions() -> Vec<CollectionDef> {
     let name = Attribute::new(NAME, Path::member(NAME), KeyType::Str { max: MAX_TEXT });
     let hidden = Attribute::new("hidden", Path::member("hidden"), KeyType::Bool);
-    let namespaces = collection::<StoredNamespace>(GROUP, IdKind::Uuid)
+    let namespaces = collection::<StoredNamespace>(IdKind::Uuid)
+        .in_one_partition()
+        .group(GROUP)
         .attribute(name.required())
         .attribute(hidden.required())
         .index(IndexDef::new(NAME).asc(NAME).unique())

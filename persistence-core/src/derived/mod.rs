@@ -9,10 +9,17 @@
 //! | `family` | the collections of a store; reading, deciding and writing until nobody came in between |
 //! | `encoding` | documents with the version of their format |
 //! | `metadata` | namespaces |
+//! | `cluster`, `member` | clusters; the hosts of this one |
+//! | `endpoint` | endpoints |
+//! | `user_data` | user data of task queues |
 
+mod cluster;
 mod encoding;
+mod endpoint;
 mod family;
+mod member;
 mod metadata;
+mod user_data;
 
 use crate::document::CollectionDef;
 use crate::env::Env;
@@ -20,27 +27,41 @@ use crate::store::*;
 use family::Family;
 use std::sync::Arc;
 
-/// Every derived store.
-pub trait DerivedStores: MetadataStore {}
+macro_rules! derived {
+    ($($store:ident in $module:ident;)*) => {
+        /// Every derived store.
+        pub trait DerivedStores: $($store +)* {}
 
-impl<T: MetadataStore> DerivedStores for T {}
+        impl<T: $($store +)*> DerivedStores for T {}
 
-/// Every derived store on the documents of one database.
-pub struct Derived {
-    env: Env,
-    metadata: Family,
+        /// Every derived store on the documents of one database.
+        pub struct Derived {
+            env: Env,
+            $($module: Family,)*
+        }
+
+        impl Derived {
+            /// The stores on these documents.
+            pub fn new(documents: &Arc<dyn DocumentStore>, env: Env) -> Self {
+                Derived {
+                    env,
+                    $($module: Family::new(documents, $module::GROUP, $module::definitions),)*
+                }
+            }
+        }
+
+        /// The collections of all derived stores, for whoever makes them before they are missed.
+        pub fn definitions() -> Vec<CollectionDef> {
+            [$($module::definitions()),*].concat()
+        }
+    };
 }
 
-impl Derived {
-    /// The stores on these documents.
-    pub fn new(documents: &Arc<dyn DocumentStore>, env: Env) -> Self {
-        Derived { env, metadata: Family::new(documents, metadata::GROUP, metadata::definitions) }
-    }
-}
-
-/// The collections of all derived stores, for whoever makes them before they are missed.
-pub fn definitions() -> Vec<CollectionDef> {
-    [metadata::definitions()].concat()
+derived! {
+    MetadataStore in metadata;
+    ClusterMetadataStore in cluster;
+    EndpointStore in endpoint;
+    TaskQueueUserDataStore in user_data;
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 
 #[macro_use]
 mod macros;
+mod cluster;
 mod document;
+mod endpoint;
 mod execution;
 mod history;
 mod history_task;
@@ -17,8 +19,11 @@ mod queue;
 mod request;
 mod shard;
 mod task;
+mod user_data;
 
+pub use cluster::*;
 pub use document::*;
+pub use endpoint::*;
 pub use execution::*;
 pub use history::*;
 pub use history_task::*;
@@ -30,3 +35,4 @@ pub use queue::*;
 pub use request::Request;
 pub use shard::*;
 pub use task::*;
+pub use user_data::*;

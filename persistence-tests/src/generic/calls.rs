@@ -5,14 +5,14 @@ use crate::build::document::{Docs, at, machine, machines};
 use crate::build::execution::{Flow, bounds, move_shard, shard};
 use crate::build::history::Tree;
 use crate::build::record::*;
-use crate::build::{namespace, queue, task};
+use crate::build::{cluster, endpoint, namespace, queue, task, user_data};
 use futures_util::future::BoxFuture;
 use persistence_core::document::write::{Action, Pre};
 use persistence_core::document::{Document, Filter};
 use persistence_core::layer::Effect;
 use persistence_core::store::ExecutionState::*;
 use persistence_core::store::*;
-use persistence_core::{AttemptId, Context, PageRequest, Persistence, Result, ShardId};
+use persistence_core::{AttemptId, Context, EndpointId, HostId, PageRequest, Persistence, Result, ShardId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,6 +92,13 @@ plain!(
     Vec<HistoryBranch>,
     Vec<AckLevel>,
     Namespace,
+    bool,
+    StoredClusterMetadata,
+    EndpointVersions,
+    Endpoint,
+    EndpointPage,
+    TaskQueueUserData,
+    Vec<String>,
     persistence_core::BranchToken,
     persistence_core::document::CollectionDef,
 );
@@ -138,6 +145,17 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
     for _ in 0..3 {
         named.push(t.p.metadata().create_namespace(&t.cx(), &namespace::create(t)).await?);
     }
+    let known = [cluster::cluster(&t.name("cluster")), cluster::cluster(&t.name("cluster"))];
+    for metadata in &known {
+        t.p.cluster().save_cluster_metadata(&t.cx(), &cluster::save(metadata, 0)).await?;
+    }
+    let ends = [EndpointId::new(), EndpointId::new()];
+    for (id, table_version) in ends.into_iter().zip(0..) {
+        t.p.endpoints().put_endpoint(&t.cx(), &endpoint::put(id, 0, table_version)).await?;
+    }
+    let (ns, host) = (t.namespace(), HostId::new());
+    let first = user_data::update(ns, &[user_data::adds("q", 0, &["b"])]);
+    t.p.user_data().update_user_data(&t.cx(), &first).await?;
     let docs = Docs::ensured(t, machines(t)).await?;
     let all = docs.query(Filter::everything(), &[], 2);
     let count = CountDocuments {
@@ -226,6 +244,29 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
             list_namespaces(ListNamespaces { page: page(), include_deleted: false }),
             get_metadata(GetMetadata {}),
             initialize_system_namespaces(namespace::system()),
+        }
+        "cluster" cluster: {
+            save_cluster_metadata(cluster::save(&known[0], 1)),
+            get_cluster_metadata(GetClusterMetadata { name: known[0].name.clone() }),
+            list_cluster_metadata(ListClusterMetadata { page: page() }),
+            delete_cluster_metadata(cluster::delete(&known[1].name)),
+            upsert_member(cluster::upsert(host, MemberRole::HISTORY)),
+            get_members(GetMembers::first(2)),
+            prune_members(PruneMembers { limit: 5 }),
+        }
+        "endpoint" endpoints: {
+            put_endpoint(endpoint::put(EndpointId::new(), 0, 2)),
+            delete_endpoint(endpoint::delete(ends[1], 3)),
+            get_endpoint(GetEndpoint { id: ends[0] }),
+            list_endpoints(endpoint::list(page())),
+            get_table_version(GetEndpointTableVersion {}),
+        }
+        "user_data" user_data: {
+            update_user_data(user_data::update(ns, &[user_data::adds("new", 0, &["b"])])),
+            get_user_data(user_data::get(ns, "q")),
+            list_user_data(ListTaskQueueUserData { namespace_id: ns, page: page() }),
+            get_task_queues_by_build_id(user_data::by_build(ns, "b")),
+            count_task_queues_by_build_id(user_data::count_by_build(ns, "b")),
         }
         "maintenance" maintenance: {
             scavenge(Scavenge { limit: 10, safety_age: Duration::from_secs(86_400), token: None }),

@@ -71,7 +71,9 @@ crate::cases! {
         "execution.get_execution!closed", "history.append_history_node!closed", "history.read_history_branch!closed",
         "task.create_tasks!closed", "task.get_tasks!closed", "queue.enqueue!closed", "queue.read_queue!closed",
         "document.write_documents!closed", "document.find_documents!closed", "metadata.create_namespace!closed",
-        "metadata.get_namespace!closed", "maintenance.scavenge!closed", "maintenance.sweep_expired!closed")]
+        "metadata.get_namespace!closed", "cluster.save_cluster_metadata!closed", "cluster.get_members!closed",
+        "endpoint.put_endpoint!closed", "endpoint.list_endpoints!closed", "user_data.update_user_data!closed",
+        "user_data.get_user_data!closed", "maintenance.scavenge!closed", "maintenance.sweep_expired!closed")]
     #[isolation(Own)]
     #[kind(Calm)]
     async fn closed_handle_refuses_everything(t) {

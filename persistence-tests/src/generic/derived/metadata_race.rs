@@ -1,29 +1,15 @@
 //! Namespaces, many callers at once.
 
 use super::metadata::{made, read, version};
-use crate::Fixture;
+use super::{handles, one_wins};
 use crate::build::expect::failed;
 use crate::build::namespace::*;
 use crate::race::race;
 use persistence_core::store::*;
-use persistence_core::{Error, ErrorKind, Outcome, Persistence, Result};
+use persistence_core::{Error, ErrorKind, Outcome};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 const RACERS: usize = 6;
-
-/// Two handles, as of two processes.
-async fn handles(t: &Fixture) -> Result<[Arc<dyn Persistence>; 2]> {
-    Ok([t.p.clone(), t.another().await?])
-}
-
-/// What the one that won got, and why the others did not.
-fn one_wins<T>(results: Vec<Result<T>>) -> (T, Vec<Error>) {
-    let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(|r| r.is_ok());
-    let mut won: Vec<T> = won.into_iter().filter_map(Result::ok).collect();
-    assert_eq!(won.len(), 1, "exactly one wins");
-    (won.remove(0), lost.into_iter().filter_map(Result::err).collect())
-}
 
 crate::cases! {
     group: "metadata";
