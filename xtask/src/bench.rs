@@ -14,13 +14,23 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
         options: Vec<String>,
     },
+    /// Documents found by index, beside the same without one and beside statements written by hand; --nightly for 200,000
+    #[command(disable_help_flag = true)]
+    Documents {
+        /// Options of `persist bench documents`; see its --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+        options: Vec<String>,
+    },
 }
 
 pub(crate) fn run(ws: &Workspace, verb: &Verb) -> Result<()> {
-    let Verb::Transitions { options } = verb;
+    let (what, options) = match verb {
+        Verb::Transitions { options } => ("transitions", options),
+        Verb::Documents { options } => ("documents", options),
+    };
     let mut bench = cargo();
     bench.args(["run", "--quiet", "--release", "--package", "persistence-cli", "--bin", "persist", "--"]);
-    bench.args(["bench", "transitions"]).args(options).current_dir(&ws.root);
+    bench.args(["bench", what]).args(options).current_dir(&ws.root);
     let given = |name: &str| options.iter().any(|o| o == name || o.starts_with(&format!("{name}=")));
     if !given("--url") && !given("--help") && !given("-h") {
         // Beside the build, which is on a real disk where /tmp may not be.

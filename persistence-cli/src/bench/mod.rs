@@ -1,6 +1,7 @@
 //! `persist bench`: how fast a database is on this machine, beside the most that it can do: an embedded one beside a plain log on
 //! its disk, a server beside statements written by hand.
 
+mod documents;
 mod engine;
 mod groups;
 mod log;
@@ -37,6 +38,12 @@ enum What {
     /// conditional batch in the shard's partition. `one batch` is another application, that keeps history in the shard's
     /// partition: a single conditional batch of the same rows.
     Transitions(Transitions),
+    /// Documents: queries by index, each beside the same one without an index and beside statements written by hand; single
+    /// writes; or indexes that are added under writers
+    ///
+    /// Loads the documents first. What is written by hand has a table of the same shape with the same indexes in the same database. Tells
+    /// the median of the rounds' ratios; that a query by index needs no scan is asserted.
+    Documents(documents::Documents),
 }
 
 #[derive(Args, Debug)]
@@ -79,7 +86,10 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) async fn run(args: &BenchArgs) -> Result<()> {
-    let What::Transitions(args) = &args.what;
+    let args = match &args.what {
+        What::Transitions(args) => args,
+        What::Documents(args) => return documents::run(args).await,
+    };
     let db = persistence::connect_with(&args.url, &Env::default()).await.context("cannot connect")?;
     let measured = transitions(args, &db).await;
     let closed = db.close().await;

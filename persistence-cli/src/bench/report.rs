@@ -5,6 +5,7 @@ use super::groups::Grouping;
 use super::measure::Measured;
 use crate::output;
 use comfy_table::CellAlignment;
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 /// One number of writers in one round.
@@ -83,7 +84,7 @@ impl Report {
         [shards, rounds]: [u16; 2],
         seconds: f64,
     ) -> Self {
-        Report { database, rival, shards, rounds, seconds, load: [load(), None], cells: Vec::new() }
+        Report { database, rival, shards, rounds, seconds, load: [load_average(), None], cells: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, cell: Cell) {
@@ -92,7 +93,7 @@ impl Report {
 
     /// After the last measurement.
     pub(crate) fn end(&mut self) {
-        self.load[1] = load();
+        self.load[1] = load_average();
     }
 
     /// The numbers of writers, in the order in which they were asked for.
@@ -240,17 +241,21 @@ impl Column {
 }
 
 /// The load average of the last minute, where the system tells it.
-fn load() -> Option<String> {
+pub(super) fn load_average() -> Option<String> {
     let text = std::fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next().map(str::to_owned)
 }
 
-fn quantile(m: &Measured, q: f64) -> f64 {
-    f64::from(u32::try_from(m.latencies.value_at_quantile(q)).unwrap_or(u32::MAX))
+pub(super) fn quantile(m: &Measured, q: f64) -> f64 {
+    quantile_of(&m.latencies, q)
+}
+
+pub(super) fn quantile_of(latencies: &Histogram<u64>, q: f64) -> f64 {
+    f64::from(u32::try_from(latencies.value_at_quantile(q)).unwrap_or(u32::MAX))
 }
 
 /// `31,204`
-fn thousands(rate: f64) -> String {
+pub(super) fn thousands(rate: f64) -> String {
     let digits = format!("{rate:.0}");
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {

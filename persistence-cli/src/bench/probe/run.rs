@@ -157,4 +157,4 @@ impl Run {
 macro_rules! bind {
     ($query:expr, $($value:expr),+ $(,)?) => { $query$(.bind($value))+ };
 }
-pub(super) use bind;
+pub(crate) use bind;

@@ -102,20 +102,25 @@ async fn drop_tables(connection: &mut SqliteConnection) -> Result<()> {
     Ok(())
 }
 
+/// The same settings as the library's.
+pub(crate) fn options(url: &str) -> SqliteConnectOptions {
+    let path = url.trim_start_matches("sqlite:").split('?').next().unwrap_or_default();
+    let options = SqliteConnectOptions::new()
+        .create_if_missing(true)
+        .busy_timeout(Duration::from_secs(5))
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", "-16384")
+        .pragma("wal_autocheckpoint", "8000")
+        .pragma("temp_store", "MEMORY");
+    match path {
+        ":memory:" => options.filename("/bench-raw").vfs("memdb").journal_mode(SqliteJournalMode::Memory),
+        path => options.filename(path).journal_mode(SqliteJournalMode::Wal),
+    }
+}
+
 impl super::Hand for Hand {
     async fn set_up(url: &str, shards: u16) -> Result<Self> {
-        let path = url.trim_start_matches("sqlite:").split('?').next().unwrap_or_default();
-        let options = SqliteConnectOptions::new()
-            .create_if_missing(true)
-            .busy_timeout(Duration::from_secs(5))
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", "-16384")
-            .pragma("wal_autocheckpoint", "8000")
-            .pragma("temp_store", "MEMORY");
-        let options = match path {
-            ":memory:" => options.filename("/bench-raw").vfs("memdb").journal_mode(SqliteJournalMode::Memory),
-            path => options.filename(path).journal_mode(SqliteJournalMode::Wal),
-        };
+        let options = options(url);
         let mut connection = options.connect().await.context("connecting the raw probe")?;
         drop_tables(&mut connection).await?;
         for (name, columns) in TABLES {
