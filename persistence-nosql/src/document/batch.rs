@@ -7,6 +7,7 @@ use crate::bucket::{check, put};
 use crate::codec::encode;
 use crate::core::document::{Document, DocumentKey};
 use crate::core::error::Detail;
+use crate::core::store::Deleted;
 use crate::core::{AttemptId, Env, Error, Result, Timestamp};
 use crate::row::*;
 use bytes::Bytes;
@@ -43,11 +44,34 @@ pub(super) struct Entry {
     pub(super) key: DocumentKey,
     /// When it was written.
     pub(super) written: Timestamp,
+    /// Of its document, so that a count need not read that. Of an entry that is never put again it was so once.
+    pub(super) seen: Seen,
 }
 
-impl Entry {
-    fn encoded(key: &DocumentKey, env: &Env) -> Bytes {
-        encode(&Entry { key: key.clone(), written: env.clock.now() })
+/// What decides who sees a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    deleted: bool,
+    expires: Option<Timestamp>,
+}
+
+impl Seen {
+    pub(super) fn new(deleted: Option<Timestamp>, expires: Option<Timestamp>) -> Self {
+        Seen { deleted: deleted.is_some(), expires }
+    }
+
+    fn of(document: &Document) -> Self {
+        Seen::new(document.deleted, document.expires)
+    }
+
+    /// Whether those who ask for these see it.
+    pub(super) fn is_shown(self, deleted: Deleted, now: Timestamp) -> bool {
+        let shown = match deleted {
+            Deleted::Hide => !self.deleted,
+            Deleted::Only => self.deleted,
+            Deleted::Any => true,
+        };
+        shown && self.expires.is_none_or(|t| t > now)
     }
 }
 
@@ -63,6 +87,8 @@ pub(super) struct Claim {
 /// The rows of one write.
 #[derive(Default)]
 pub(super) struct Batch {
+    /// Whether all of it is one write, whatever partitions there are.
+    crosses: bool,
     checks: BTreeMap<Place, Condition>,
     ops: BTreeMap<Place, Op>,
     /// Rows of unique indexes that must be free.
@@ -73,8 +99,13 @@ pub(super) struct Batch {
 
 impl Batch {
     /// The rows of all targets together.
-    pub(super) fn new(targets: &[Target], attempt: Option<AttemptId>, env: &Env) -> Result<Self> {
-        let mut batch = Batch::default();
+    pub(super) fn new(
+        targets: &[Target],
+        attempt: Option<AttemptId>,
+        crosses: bool,
+        env: &Env,
+    ) -> Result<Self> {
+        let mut batch = Batch { crosses, ..Batch::default() };
         for target in targets {
             batch.add(target, attempt, env)?;
         }
@@ -131,14 +162,19 @@ impl Batch {
         let before = old.and_then(|s| s.entries(def, index)).unwrap_or_default();
         let after = new.map(|d| components(def, index, d)).unwrap_or_default();
         let stamp = |s: Uuid| (!index.local).then_some(s);
+        // Who sees it is part of entries that commit with their document.
+        let seen = new.map(Seen::of);
+        let same = !(index.local || self.crosses) || old.map(|s| Seen::of(&s.document)) == seen;
         let mut stamps = Vec::new();
         for c in &after {
             let kept = before.iter().find(|(b, _)| b == c).map(|(_, stamp)| *stamp);
-            // A row that was deleted is never put again, nor one put twice: each entry has a stamp of its own.
+            // A row that was deleted is never put again, nor, where it does not commit with its document, one put twice: each entry has a stamp
+            // of its own.
             let of_entry = kept.unwrap_or_else(|| if index.local { Uuid::nil() } else { env.ids.next() });
             let place = index.entry(def, c, &target.key, stamp(of_entry))?;
-            if kept.is_none() {
-                let op = put(place.key.clone(), Bytes::new(), Entry::encoded(&target.key, env));
+            if let Some(seen) = seen.filter(|_| kept.is_none() || !same) {
+                let entry = Entry { key: target.key.clone(), written: env.clock.now(), seen };
+                let op = put(place.key.clone(), Bytes::new(), encode(&entry));
                 self.ops.insert(place, op);
             }
             stamps.push(of_entry);
@@ -197,12 +233,12 @@ impl Batch {
 
     /// As writes: atomically as one, where writes may span partitions; else the entries that come before, what is conditional, and
     /// the entries that go after.
-    pub(super) fn writes(self, crosses: bool, max: usize) -> Result<Writes> {
+    pub(super) fn writes(self, max: usize) -> Result<Writes> {
         let size = self.checks.len() + self.ops.len();
         if size > max {
             return Err(Error::too_large("write of documents, in rows", size as u64, max as u64));
         }
-        let mut writes = Writes::default();
+        let (crosses, mut writes) = (self.crosses, Writes::default());
         let mut main = Parts::default();
         for (Place { table, partition, key }, condition) in self.checks {
             main.at(table, partition).checks.push(check(key, condition));

@@ -23,6 +23,9 @@ use std::time::Duration;
 /// Partitions listed, and rows of one read, at once by what walks through all of a collection.
 const WINDOW: usize = 256;
 
+/// Entries that are counted at once.
+const COUNTED: usize = 1000;
+
 /// How old an entry must be before a reader deletes it as a leftover. No write takes that long.
 const SAFETY_AGE: Duration = Duration::from_secs(3600);
 /// The most leftovers that one read deletes.
@@ -252,13 +255,36 @@ impl DocumentSource for Source<'_> {
 
     async fn count(
         &self,
-        _: &Context,
+        cx: &Context,
         _: &CollectionDef,
-        _: &Access,
-        _: Deleted,
-        _: Timestamp,
+        access: &Access,
+        deleted: Deleted,
+        now: Timestamp,
     ) -> Result<Option<u64>> {
-        // Entries do not tell who is deleted or has expired.
-        Ok(None)
+        let by = matches!(self.collection.def().partition, Partitioning::By(_));
+        let of_all = by && access.index.is_none() && access.partitions.is_none();
+        // Entries that do not commit with their document tell nothing of it.
+        let apart = match what(&self.collection, access) {
+            What::Entries(index) => !index.local && !self.bucket.crosses_partitions(),
+            What::Documents => false,
+        };
+        if of_all || apart {
+            return Ok(None);
+        }
+        let mut seeks = Seeks::new(self.bucket, &self.collection, access, None, COUNTED);
+        let (mut count, mut last) = (0, None);
+        loop {
+            let candidates = seeks.next(cx, COUNTED).await?;
+            let end = candidates.len() < COUNTED;
+            for candidate in candidates {
+                // Several values of one document may have been asked for.
+                let again = last.as_ref() == Some(&candidate.key);
+                count += u64::from(!again && candidate.seen.is_shown(deleted, now));
+                last = Some(candidate.key);
+            }
+            if end {
+                return Ok(Some(count));
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A document as it is stored.
 
+use super::batch::Seen;
 use super::keys::IndexRef;
 use crate::codec::{decode, encode};
 use crate::core::document::{CollectionDef, Document, DocumentKey};
@@ -40,7 +41,7 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn read(key: &DocumentKey, row: &Row) -> Result<Self> {
-        let record: Record = decode("document", &row.value)?;
+        let record = Record::read(row)?;
         let body = serde_json::from_slice(&record.body)
             .map_err(|e| Error::corrupted("document", format!("{key}: unreadable body: {e}")))?;
         let document = Document {
@@ -67,6 +68,14 @@ impl Stored {
 }
 
 impl Record {
+    pub(super) fn read(row: &Row) -> Result<Self> {
+        decode("document", &row.value)
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        Seen::new(self.deleted, self.expires)
+    }
+
     /// The record of a document that an attempt writes.
     pub(super) fn new(
         document: &Document,

@@ -1,10 +1,11 @@
 //! The places of an index that one access reads, merged.
 
-use super::batch::Entry;
+use super::batch::{Entry, Seen};
 use super::catalogue::Collection;
 use super::encode;
 use super::fetch::CONCURRENCY;
 use super::keys::{self, IndexRef, STAMP};
+use super::record::Record;
 use crate::bucket::Bucket;
 use crate::codec::decode;
 use crate::core::document::plan::{Access, Position};
@@ -36,6 +37,8 @@ pub(super) struct Candidate {
     pub(super) row: KeyedRow,
     /// When its entry was written.
     pub(super) written: Timestamp,
+    /// Who sees it, as its entry or its document says.
+    pub(super) seen: Seen,
     /// Of its entry, as in [`Stored::entries`](super::record::Stored::entries).
     pub(super) components: Bytes,
 }
@@ -180,15 +183,13 @@ impl<'a> Seeks<'a> {
     }
 
     fn candidate(&self, at: usize, row: KeyedRow) -> Result<Candidate> {
-        let (key, written) = match self.what {
+        let Entry { key, written, seen } = match self.what {
             What::Documents => {
                 let id = keys::read_id(row.key.get(self.section..).unwrap_or_default())?;
-                (DocumentKey { partition: self.places[at].of.clone(), id }, Timestamp(0))
+                let key = DocumentKey { partition: self.places[at].of.clone(), id };
+                Entry { key, written: Timestamp(0), seen: Record::read(&row.row)?.seen() }
             }
-            What::Entries(_) => {
-                let Entry { key, written } = decode("index entry", &row.row.value)?;
-                (key, written)
-            }
+            What::Entries(_) => decode("index entry", &row.row.value)?,
         };
         let mut components = row.key.slice(self.section.min(row.key.len())..);
         if let What::Entries(i) = self.what {
@@ -200,7 +201,7 @@ impl<'a> Seeks<'a> {
             }
             components.truncate(components.len().saturating_sub(rest.len()));
         }
-        Ok(Candidate { key, row, written, components })
+        Ok(Candidate { key, row, written, seen, components })
     }
 }
 

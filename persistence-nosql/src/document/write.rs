@@ -163,7 +163,7 @@ impl Bucket {
         attempt: Option<AttemptId>,
     ) -> Result<Option<Batch>> {
         loop {
-            let batch = Batch::new(targets, attempt, &self.env)?;
+            let batch = Batch::new(targets, attempt, self.crosses_partitions(), &self.env)?;
             let held: Vec<_> =
                 batch.claims.keys().filter(|place| !batch.released.contains(place)).cloned().collect();
             if held.is_empty() {
@@ -209,11 +209,10 @@ impl Bucket {
 
     /// A batch as writes.
     pub(super) fn fenced(&self, mut batch: Batch, targets: &[Target]) -> Result<Writes> {
-        let crosses = self.crosses_partitions();
-        if crosses {
+        if self.crosses_partitions() {
             batch.fence(targets);
         }
-        batch.writes(crosses, self.info.max_write_ops)
+        batch.writes(self.info.max_write_ops)
     }
 
     /// Sends everything. New entries go first and are invisible until their document has their stamps; old ones go last.
