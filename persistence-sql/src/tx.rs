@@ -59,6 +59,18 @@ impl Tx {
         self.conn.call(table, &sql, args, columns).await
     }
 
+    /// The same for one that is written with `?`.
+    pub(crate) async fn call_rendered(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let (sql, args) = self.dialect.render(&self.naming, sql, args);
+        self.conn.call(table, &sql, args, columns).await
+    }
+
     /// Runs a statement whose answer nobody waits for, now or later.
     async fn put_off(&mut self, sql: String, args: Vec<Value>) -> Result<()> {
         self.dirty = true;
@@ -146,7 +158,7 @@ impl Tx {
 }
 
 /// Rows in groups whose sizes are powers of two, so that there are few statements to prepare.
-fn chunks(mut rows: Vec<Vec<Value>>, most: usize) -> Vec<Vec<Vec<Value>>> {
+pub(crate) fn chunks(mut rows: Vec<Vec<Value>>, most: usize) -> Vec<Vec<Vec<Value>>> {
     let mut out = Vec::new();
     while !rows.is_empty() {
         let size = (1usize << rows.len().ilog2()).min(1 << most.max(1).ilog2());

@@ -6,7 +6,7 @@ use super::rows::{is_partitioned, key_columns, key_values, scalar};
 use crate::core::Result;
 use crate::core::document::{CollectionDef, Document, IndexDef};
 use crate::dialect::{Dialect, Json, Upsert};
-use crate::tx::Tx;
+use crate::tx::{Tx, chunks};
 use crate::value::Value;
 
 /// The most rows of a statement.
@@ -43,7 +43,7 @@ pub(super) async fn add(
         Upsert::OnConflict => " ON CONFLICT DO NOTHING",
         Upsert::OnDuplicateKey => " ON DUPLICATE KEY UPDATE id = id",
     };
-    for chunk in rows.chunks(ROWS) {
+    for chunk in chunks(rows, ROWS) {
         let sql = format!(
             "INSERT INTO {table} ({}) VALUES {}{nothing}",
             columns.join(", "),
@@ -60,13 +60,16 @@ async fn remove(tx: &mut Tx, def: &CollectionDef, index: &IndexDef, rows: Vec<Ve
     let first = usize::from(is_partitioned(def));
     let place: Vec<usize> = (0..first).chain(first + 1..columns.len()).chain([first]).collect();
     let names: Vec<&str> = place.iter().map(|&i| &*columns[i]).collect();
-    for chunk in rows.chunks(ROWS) {
+    for chunk in chunks(rows, ROWS) {
         let sql = format!("DELETE FROM {table} WHERE {}", tx.dialect.key_in(&names, chunk.len()));
         let args = chunk.iter().flat_map(|row| place.iter().map(|&i| row[i].clone())).collect();
         tx.execute(&sql, args).await?;
     }
     Ok(())
 }
+
+/// A document as it was and as it is.
+pub(super) type Followed<'a> = (&'a CollectionDef, Option<&'a Document>, Option<&'a Document>);
 
 /// Makes the entries of a document follow it.
 pub(super) async fn follow(
@@ -75,12 +78,28 @@ pub(super) async fn follow(
     before: Option<&Document>,
     after: Option<&Document>,
 ) -> Result<()> {
-    for index in tables(tx.dialect.json, def) {
-        let (old, new) = (rows(def, index, before), rows(def, index, after));
-        let gone: Vec<_> = old.iter().filter(|row| !new.contains(row)).cloned().collect();
-        let added: Vec<_> = new.into_iter().filter(|row| !old.contains(row)).collect();
-        remove(tx, def, index, gone).await?;
-        add(tx, def, index, added).await?;
+    follow_all(tx, &[(def, before, after)]).await
+}
+
+/// Makes the entries of documents follow them, those of an index together.
+pub(super) async fn follow_all(tx: &mut Tx, documents: &[Followed<'_>]) -> Result<()> {
+    let mut done: Vec<&str> = Vec::new();
+    for (def, ..) in documents {
+        if done.contains(&&*def.name) {
+            continue;
+        }
+        done.push(&def.name);
+        let of_collection = || documents.iter().filter(|d| d.0.name == def.name);
+        for index in tables(tx.dialect.json, def) {
+            let (mut gone, mut added) = (Vec::new(), Vec::new());
+            for (_, before, after) in of_collection() {
+                let (old, new) = (rows(def, index, *before), rows(def, index, *after));
+                gone.extend(old.iter().filter(|row| !new.contains(row)).cloned());
+                added.extend(new.into_iter().filter(|row| !old.contains(row)));
+            }
+            remove(tx, def, index, gone).await?;
+            add(tx, def, index, added).await?;
+        }
     }
     Ok(())
 }

@@ -6,9 +6,10 @@
 //! | `names`, `columns`, `ddl` | what collections consist of, in each database's words |
 //! | `catalogue`, `inspect`, `ensure`, `build` | what is declared, what is there, and making one of the other |
 //! | `access`, `source` | finds, one query for each access that the planner chose |
-//! | `write`, `entries`, `unique` | writes, the entries of attributes of several values, unique keys |
+//! | `write`, `at_once`, `put`, `entries`, `unique` | writes, the entries of attributes of several values, unique keys |
 
 mod access;
+mod at_once;
 mod build;
 mod catalogue;
 mod columns;
@@ -17,6 +18,7 @@ mod ensure;
 mod entries;
 mod inspect;
 mod names;
+mod put;
 mod rows;
 mod source;
 mod unique;

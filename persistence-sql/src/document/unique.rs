@@ -1,8 +1,8 @@
 //! Unique indexes: which one refused, and who holds its keys.
 
+use super::put::remove_all;
 use super::rows::{document, is_partitioned, kinds, scalar};
 use super::source::TABLE;
-use super::write::remove_all;
 use super::{names, rows};
 use crate::core::document::{CollectionDef, Document, DocumentKey, IndexDef, Scalar, Scope};
 use crate::core::{Detail, Error, Result, Timestamp};

@@ -1,7 +1,7 @@
 //! Writing: look, decide, write, in one transaction.
 
-use super::access::{body_mark, keyed};
 use super::catalogue::Collection;
+use super::put::{Inserts, remove, remove_all, replace};
 use super::rows::{key_columns, key_values};
 use super::source::{TABLE, select};
 use super::{entries, names, unique};
@@ -25,22 +25,36 @@ const ROUNDS: usize = 8;
 const REVISIONS: &str = "SELECT name, revision FROM document_collections WHERE ";
 
 /// A call, and what its tries know of each other.
-struct Call {
-    writes: Vec<DocumentWrite>,
+pub(super) struct Call {
+    pub(super) writes: Vec<DocumentWrite>,
     collections: Vec<Arc<Collection>>,
-    attempt: AttemptId,
-    now: Timestamp,
-    memory: Arc<Memory>,
+    pub(super) attempt: AttemptId,
+    pub(super) now: Timestamp,
+    pub(super) memory: Arc<Memory>,
 }
 
 #[derive(Default)]
-struct Memory {
+pub(super) struct Memory {
     /// Some try had an unknown outcome.
-    unknown: AtomicBool,
+    pub(super) unknown: AtomicBool,
     /// Some unique key was taken: who holds it is to be found out first.
     taken: AtomicBool,
     /// What the last try that went as far as writing would have answered.
-    answers: Mutex<Option<Vec<Written>>>,
+    answers: Mutex<Option<Answers>>,
+}
+
+/// What a try would have answered.
+#[derive(Clone)]
+pub(super) struct Answers {
+    pub(super) written: Vec<Written>,
+    /// Whether it is known when documents were created.
+    pub(super) created: bool,
+}
+
+impl Memory {
+    pub(super) fn keep(&self, answers: Answers) {
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
+    }
 }
 
 /// How a try ended.
@@ -54,7 +68,7 @@ enum Done {
 type Found = Option<(Document, Vec<u8>)>;
 
 impl Call {
-    fn def(&self, i: usize) -> &CollectionDef {
+    pub(super) fn def(&self, i: usize) -> &CollectionDef {
         &self.collections[i].def
     }
 
@@ -75,7 +89,7 @@ impl Call {
         let answers: Vec<Written> =
             (0..changes.len()).map(|i| self.answer(i, &found[i], &changes[i])).collect();
         if changes.iter().any(|change| !matches!(change, Change::Keep)) {
-            *self.memory.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers.clone());
+            self.memory.keep(Answers { written: answers.clone(), created: true });
             let done = self.apply(tx, &found, &changes).await;
             done.map_err(|e| self.refused(tx.dialect.json, e, &changes))?;
         }
@@ -136,11 +150,14 @@ impl Call {
     /// The answer of an earlier try, if there was one; an error if nobody can tell any more.
     fn earlier(&self, found: &[Found]) -> Result<Option<Vec<Written>>> {
         let last = self.memory.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(mut answers) = last.clone() else { return Ok(None) };
+        let Some(Answers { written: mut answers, created }) = last.clone() else { return Ok(None) };
         let (mut done, mut forgotten, mut told) = (false, false, false);
         for (answer, found) in answers.iter_mut().zip(found) {
-            let Some((_, column)) = found else { continue };
+            let Some((now, column)) = found else { continue };
             let Some(document) = &mut answer.document else { continue };
+            if !created {
+                document.created = now.created;
+            }
             if let Some((version, updated)) = attempts::entry_of(column, self.attempt) {
                 (document.version, document.updated, done) = (version, Timestamp(updated), true);
             } else if answer.changed {
@@ -197,15 +214,21 @@ impl Call {
                 entries::follow(tx, def, Some(stored), None).await?;
             }
         }
+        let (mut new, mut followed) = (Inserts::default(), Vec::new());
         for (((def, found), change), anew) in defs().zip(found).zip(changes).zip(&anew) {
             let Change::Store(document) = change else { continue };
             let before = found.as_ref();
             let column = before.map(|f| &*f.1).unwrap_or_default();
             let column = remember(column, document.version, self.attempt, document.updated.0);
-            store(tx, def, document, column, before.is_some() && !*anew).await?;
-            entries::follow(tx, def, before.map(|f| &f.0), Some(document)).await?;
+            if before.is_some() && !*anew {
+                replace(tx, def, document, column).await?;
+            } else {
+                new.add(tx.dialect.json, def, document, column);
+            }
+            followed.push((def, before.map(|f| &f.0), Some(document)));
         }
-        Ok(())
+        new.send(tx).await?;
+        entries::follow_all(tx, &followed).await
     }
 
     /// Whether a document gives up a unique key that another one of this call takes: it is stored anew then, after all that give
@@ -249,51 +272,6 @@ fn inserts(write: &DocumentWrite) -> bool {
     matches!(write.pre, Pre::None | Pre::Absent) && matches!(write.action, Action::Put { .. })
 }
 
-async fn remove(tx: &mut Tx, def: &CollectionDef, key: &DocumentKey) -> Result<()> {
-    let sql = format!("DELETE FROM {} WHERE {}", names::table(&def.name), keyed(tx.dialect, def, 1));
-    tx.execute(&sql, key_values(key)).await.map(drop)
-}
-
-async fn store(tx: &mut Tx, def: &CollectionDef, d: &Document, column: Vec<u8>, replace: bool) -> Result<()> {
-    let (table, key, mark) = (names::table(&def.name), key_columns(def), body_mark(tx.dialect.json));
-    let mut values = vec![
-        Value::Text(d.body.to_string()),
-        d.version.into(),
-        d.created.0.into(),
-        d.updated.0.into(),
-        Value::opt(d.deleted.map(|t| t.0)),
-        Value::opt(d.expires.map(|t| t.0)),
-        column.into(),
-    ];
-    let sql = if replace {
-        values.extend(key_values(&d.key));
-        let key: Vec<String> = key.iter().map(|c| format!("{c} = ?")).collect();
-        format!(
-            "UPDATE {table} SET data = {mark}, version = ?, created_at = ?, updated_at = ?, deleted_at = ?, \
-             expires_at = ?, attempts = ? WHERE {}",
-            key.join(" AND ")
-        )
-    } else {
-        values = key_values(&d.key).into_iter().chain(values).collect();
-        let marks = "?, ".repeat(key.len());
-        format!(
-            "INSERT INTO {table} ({}, data, version, created_at, updated_at, deleted_at, expires_at, attempts) \
-             VALUES ({marks}{mark}, ?, ?, ?, ?, ?, ?)",
-            key.join(", ")
-        )
-    };
-    tx.execute(&sql, values).await.map(drop)
-}
-
-/// Removes documents that are there, with all of their entries.
-pub(super) async fn remove_all(tx: &mut Tx, def: &CollectionDef, documents: &[Document]) -> Result<()> {
-    for document in documents {
-        remove(tx, def, &document.key).await?;
-        entries::follow(tx, def, Some(document), None).await?;
-    }
-    Ok(())
-}
-
 fn distinct(writes: &[DocumentWrite]) -> Result<()> {
     let mut seen = HashSet::new();
     if writes.is_empty() {
@@ -333,6 +311,9 @@ impl Bucket {
                 memory: Arc::clone(&memory),
             });
             let again = Arc::clone(&call);
+            if let Some(answers) = self.write_in_one(cx, &call).await? {
+                return Ok(answers);
+            }
             let work = work(move |tx: &mut Tx, tried| {
                 let call = Arc::clone(&call);
                 Box::pin(async move { call.run(tx, tried).await })
