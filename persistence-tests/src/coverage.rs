@@ -59,7 +59,7 @@ pub const RULES: &[Rule] = &[
 const ROW_METHODS: &[&str] = &["info", "schema", "get", "scan", "write", "partitions", "close"];
 
 /// What the contract of SQL drivers is about: most of its methods are part of every case.
-const SQL_TOPICS: &[&str] = &["schema", "value", "transaction", "error"];
+const SQL_TOPICS: &[&str] = &["schema", "value", "transaction", "error", "plan"];
 
 type Methods = &'static [(&'static str, Effect)];
 

@@ -20,9 +20,21 @@ pub(super) struct Query<'a> {
     index: Option<&'a IndexDef>,
     /// The entries are a table of their own.
     entries: bool,
+    /// What has one of several values.
+    lists: Vec<List>,
     conditions: Vec<String>,
     args: Vec<Value>,
 }
+
+/// A column that has one of these values, two at least.
+struct List {
+    column: String,
+    kind: Kind,
+    values: Vec<Value>,
+}
+
+/// The most parts of a union. PostgreSQL needs none.
+const MOST_PARTS: usize = 8;
 
 /// A column of an order, and which way.
 struct Ordered {
@@ -36,8 +48,8 @@ impl<'a> Query<'a> {
         let index = access.index.map(|i| &def.indexes[i]);
         let several = index.is_some_and(|i| names::several(def, i).is_some());
         let entries = several && dialect.json != Json::Postgres;
-        let mut query =
-            Query { dialect, def, access, index, entries, conditions: Vec::new(), args: Vec::new() };
+        let (lists, conditions, args) = (Vec::new(), Vec::new(), Vec::new());
+        let mut query = Query { dialect, def, access, index, entries, lists, conditions, args };
         query.choose();
         query
     }
@@ -48,22 +60,94 @@ impl<'a> Query<'a> {
         if let Some(after) = after {
             self.go_on(&order, after)?;
         }
-        let columns = key_columns(self.def).iter().chain(rows::REST);
-        let columns: Vec<String> = columns.map(|c| self.read(c)).collect();
-        let mut sql = format!("SELECT {} FROM {}{}", columns.join(", "), self.from(), self.filter());
         // All partitions in the order of ids: nothing keeps that, and whoever asks for it sorts.
         let unordered = self.index.is_none()
             && is_partitioned(self.def)
             && self.access.partitions.is_none()
             && after.is_none();
+        let limit = Value::Int(i64::try_from(limit).unwrap_or(i64::MAX));
+        if !self.lists.is_empty() && !unordered {
+            if self.dialect.json == Json::Postgres {
+                return Ok(self.merged_laterally(&order, limit));
+            }
+            if self.lists.iter().map(|l| l.values.len()).product::<usize>() <= MOST_PARTS {
+                return Ok(self.merged(&order, &limit));
+            }
+        }
+        self.choose_of_lists();
+        let columns: Vec<String> = self.columns().map(|c| self.read(c)).collect();
+        let mut sql = format!("SELECT {} FROM {}{}", columns.join(", "), self.from(), self.filter());
         if !unordered {
-            let order =
-                order.iter().map(|o| format!("{}{}", o.column, if o.descending { " DESC" } else { "" }));
-            sql.push_str(&format!(" ORDER BY {}", order.collect::<Vec<_>>().join(", ")));
+            sql.push_str(&ordered(&order, |o, _| o.column.clone()));
         }
         sql.push_str(" LIMIT ?");
-        self.args.push(Value::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
+        self.args.push(limit);
         Ok((sql, self.args))
+    }
+
+    /// The first of each combination of values in the order of the index, merged: for the whole of a list all that it finds would be
+    /// read and sorted. Of PostgreSQL, which is given the lists as they are.
+    fn merged_laterally(mut self, order: &[Ordered], limit: Value) -> (String, Vec<Value>) {
+        let (mut args, mut from) = (Vec::new(), Vec::new());
+        for (i, list) in std::mem::take(&mut self.lists).into_iter().enumerate() {
+            from.push(format!("unnest(?) AS l{i} (v)"));
+            args.push(Value::List(list.kind, list.values));
+            self.conditions.push(format!("{} = l{i}.v", list.column));
+        }
+        let part = self.part(order);
+        args.append(&mut self.args);
+        args.extend([limit.clone(), limit]);
+        let from = from.join(" CROSS JOIN ");
+        let sql = format!(
+            "SELECT {} FROM {from} CROSS JOIN LATERAL ({part}) AS m{} LIMIT ?",
+            self.merged_columns(),
+            ordered(order, |_, i| format!("m.o{i}"))
+        );
+        (sql, args)
+    }
+
+    /// The same as a union, with a part for each combination.
+    fn merged(mut self, order: &[Ordered], limit: &Value) -> (String, Vec<Value>) {
+        let lists = std::mem::take(&mut self.lists);
+        self.conditions.extend(lists.iter().map(|list| format!("{} = ?", list.column)));
+        let mut all = vec![Vec::new()];
+        for list in &lists {
+            let with = |before: &Vec<Value>, v: &Value| [&before[..], std::slice::from_ref(v)].concat();
+            all = all.iter().flat_map(|before| list.values.iter().map(move |v| with(before, v))).collect();
+        }
+        let part = match self.dialect.json {
+            Json::Sqlite => format!("SELECT * FROM ({})", self.part(order)),
+            _ => format!("({})", self.part(order)),
+        };
+        let mut args: Vec<Value> = Vec::new();
+        for values in &all {
+            args.extend(self.args.iter().chain(values).cloned().chain([limit.clone()]));
+        }
+        args.push(limit.clone());
+        let sql = format!(
+            "SELECT {} FROM ({}) AS m{} LIMIT ?",
+            self.merged_columns(),
+            vec![part; all.len()].join(" UNION ALL "),
+            ordered(order, |_, i| format!("m.o{i}"))
+        );
+        (sql, args)
+    }
+
+    /// What of it is merged with others: with the columns of the order beside those of the document.
+    fn part(&self, order: &[Ordered]) -> String {
+        let columns = self.columns().map(|c| format!("{} AS {c}", self.read(c)));
+        let keys = order.iter().enumerate().map(|(i, o)| format!("{} AS o{i}", o.column));
+        let columns: Vec<String> = columns.chain(keys).collect();
+        let order = ordered(order, |o, _| o.column.clone());
+        format!("SELECT {} FROM {}{}{order} LIMIT ?", columns.join(", "), self.from(), self.filter())
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &'static str> + use<> {
+        key_columns(self.def).iter().chain(rows::REST).copied()
+    }
+
+    fn merged_columns(&self) -> String {
+        self.columns().map(|c| format!("m.{c}")).collect::<Vec<_>>().join(", ")
     }
 
     /// How many documents there are of those that are shown; none where a document may be found twice or wrongly.
@@ -71,6 +155,7 @@ impl<'a> Query<'a> {
         if self.index.is_some_and(|i| names::several(self.def, i).is_some()) {
             return None;
         }
+        self.choose_of_lists();
         match deleted {
             Deleted::Hide => self.conditions.push("d.deleted_at IS NULL".to_owned()),
             Deleted::Only => self.conditions.push("d.deleted_at IS NOT NULL".to_owned()),
@@ -96,7 +181,9 @@ impl<'a> Query<'a> {
 
     fn from(&self) -> String {
         let table = names::table(&self.def.name);
-        let Some(index) = self.index.filter(|_| self.entries) else { return format!("{table} d") };
+        let Some(index) = self.index.filter(|_| self.entries) else {
+            return format!("{table} d{}", self.by());
+        };
         let on: Vec<String> = key_columns(self.def).iter().map(|c| format!("d.{c} = e.{c}")).collect();
         let join = match self.dialect.json {
             Json::Mysql => "STRAIGHT_JOIN",
@@ -104,6 +191,17 @@ impl<'a> Query<'a> {
             _ => "CROSS JOIN",
         };
         format!("{} e {join} {table} d ON {}", names::entries(self.def, index), on.join(" AND "))
+    }
+
+    /// The index that core planned with, where the database would choose by statistics that it may not have: a rare value in a large
+    /// partition, or an order backwards, is then searched for in another one. PostgreSQL keeps its statistics, and takes no advice.
+    fn by(&self) -> String {
+        match (self.dialect.json, self.index) {
+            (Json::Mysql, Some(index)) => format!(" FORCE INDEX ({})", names::index(self.def, index)),
+            (Json::Mysql, None) => " FORCE INDEX (PRIMARY)".to_owned(),
+            (Json::Sqlite, Some(index)) => format!(" INDEXED BY {}", names::index(self.def, index)),
+            _ => String::new(),
+        }
     }
 
     fn filter(&self) -> String {
@@ -159,10 +257,19 @@ impl<'a> Query<'a> {
         if values.len() == 1 {
             self.conditions.push(format!("{column} = ?"));
             self.args.append(&mut values);
-        } else if self.dialect.json == Json::Postgres {
-            self.conditions.push(format!("{column} = ANY(?)"));
-            self.args.push(Value::List(kind, values));
         } else {
+            self.lists.push(List { column: column.to_owned(), kind, values });
+        }
+    }
+
+    /// The lists as conditions.
+    fn choose_of_lists(&mut self) {
+        for List { column, kind, mut values } in std::mem::take(&mut self.lists) {
+            if self.dialect.json == Json::Postgres {
+                self.conditions.push(format!("{column} = ANY(?)"));
+                self.args.push(Value::List(kind, values));
+                continue;
+            }
             // Up to a power of two with the last one again, so that there are few statements to prepare.
             if let Some(last) = values.last().cloned() {
                 values.resize(values.len().next_power_of_two(), last);
@@ -238,6 +345,13 @@ impl<'a> Query<'a> {
         self.conditions.push(condition);
         Ok(())
     }
+}
+
+/// ` ORDER BY …`, by what a column of the order is called here.
+fn ordered(order: &[Ordered], name: impl Fn(&Ordered, usize) -> String) -> String {
+    let column =
+        |(i, o): (usize, &Ordered)| format!("{}{}", name(o, i), if o.descending { " DESC" } else { "" });
+    format!(" ORDER BY {}", order.iter().enumerate().map(column).collect::<Vec<_>>().join(", "))
 }
 
 /// After these values in this order: bounded by the first column, so that the index is entered there.

@@ -146,13 +146,14 @@ impl Ddl<'_> {
         let there = if self.json == Json::Mysql { "" } else { " WHERE expires_at IS NOT NULL" };
         let name = names::expiry(&self.def.name);
         all.push((name.clone(), self.index(&name, false, expiry, there, online)?));
-        for index in &self.def.indexes {
-            if names::several(self.def, index).is_some() {
-                if let Some(sql) = self.gin(index, computed, online) {
-                    all.push((names::index(self.def, index), sql));
+        for declared in &self.def.indexes {
+            if names::several(self.def, declared).is_some() {
+                if let Some(sql) = self.gin(declared, computed, online) {
+                    all.push((names::index(self.def, declared), sql));
                 }
                 continue;
             }
+            let index = &self.kept(declared);
             let keys = self.parts(index, computed);
             let partition =
                 || is_partitioned(self.def).then(|| self.part("partition_key", Direction::Ascending, NAME));
@@ -160,17 +161,17 @@ impl Ddl<'_> {
             let unique =
                 || partition().filter(|_| scoped).into_iter().chain(self.parts(index, computed)).collect();
             if index.unique && !index.live_only {
-                let name = names::index(self.def, index);
+                let name = names::index(self.def, declared);
                 all.push((name.clone(), self.index(&name, true, unique(), "", online)?));
                 continue;
             }
             let mut parts: Vec<Part> = partition().filter(|_| scoped).into_iter().chain(keys).collect();
             parts.push(self.id_part(index.id_order));
             parts.extend(partition().filter(|_| !scoped).map(|p| Part { direction: index.id_order, ..p }));
-            let name = names::index(self.def, index);
+            let name = names::index(self.def, declared);
             all.push((name.clone(), self.index(&name, false, parts, "", online)?));
             if index.unique {
-                let name = names::live_index(self.def, index);
+                let name = names::live_index(self.def, declared);
                 let mut parts: Vec<Part> = unique();
                 let living = match self.json {
                     Json::Mysql => {
@@ -183,6 +184,16 @@ impl Ddl<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// An index as it is kept: MySQL reads one that descends in one direction only, and one that ascends in both.
+    fn kept(&self, index: &IndexDef) -> IndexDef {
+        let mut kept = index.clone();
+        if self.json == Json::Mysql && kept.keys.iter().all(|k| k.direction == index.id_order) {
+            kept.id_order = Direction::Ascending;
+            kept.keys.iter_mut().for_each(|k| k.direction = Direction::Ascending);
+        }
+        kept
     }
 
     fn part(&self, column: &str, direction: Direction, bytes: usize) -> Part {
@@ -290,7 +301,8 @@ impl Ddl<'_> {
 
     fn create_entries(&self, index: &IndexDef) -> String {
         let (mut columns, mut keys) = (self.key(), Vec::new());
-        for k in &index.keys {
+        let kept = self.kept(index);
+        for k in &kept.keys {
             let Some(a) = self.def.attribute_named(&k.attribute) else { continue };
             let name = names::column(a);
             columns.push(format!("{name} {} NOT NULL", columns::type_of(self.json, a.ty)));
@@ -301,7 +313,7 @@ impl Ddl<'_> {
         if partition && scoped {
             keys.insert(0, "partition_key".to_owned());
         }
-        let way = if index.id_order == Direction::Descending { " DESC" } else { "" };
+        let way = if kept.id_order == Direction::Descending { " DESC" } else { "" };
         keys.push(format!("id{way}"));
         if partition && !scoped {
             keys.push(format!("partition_key{way}"));

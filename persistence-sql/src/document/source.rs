@@ -10,6 +10,7 @@ use crate::core::document::plan::{Access, Position};
 use crate::core::document::{CollectionDef, Document};
 use crate::core::store::*;
 use crate::core::{Context, Result, Timestamp};
+use crate::dialect::Json;
 use crate::tx::Tx;
 use crate::value::{Kind, Value};
 use async_trait::async_trait;
@@ -39,8 +40,10 @@ pub(super) async fn select(
         if let Some(last) = chunk.last().cloned() {
             chunk.resize(chunk.len().next_power_of_two(), last);
         }
+        // Of few rows MySQL would read all, and lock those of other writers.
+        let by_key = if tx.dialect.json == Json::Mysql { " FORCE INDEX (PRIMARY)" } else { "" };
         let sql = format!(
-            "SELECT {columns}, attempts FROM {} WHERE {} ORDER BY {order}{suffix}",
+            "SELECT {columns}, attempts FROM {}{by_key} WHERE {} ORDER BY {order}{suffix}",
             names::table(&def.name),
             keyed(tx.dialect, def, chunk.len())
         );

@@ -3,6 +3,7 @@
 
 mod error;
 pub mod fixture;
+mod plan;
 mod schema;
 mod server;
 mod transaction;
@@ -21,5 +22,6 @@ pub fn server_cases() -> Vec<Case<SqlFixture>> {
 
 /// Every case of the driver contract that all databases can show.
 pub fn cases() -> Vec<Case<SqlFixture>> {
-    [schema::cases(), value::cases(), transaction::cases(), error::cases(), waiting::cases()].concat()
+    [schema::cases(), value::cases(), transaction::cases(), error::cases(), waiting::cases(), plan::cases()]
+        .concat()
 }
