@@ -1,5 +1,6 @@
 //! One query for a whole access of an index.
 
+use super::order::{Ordered, beyond, ordered};
 use super::rows::{id_value, is_partitioned, key_columns, kind_of, scalar};
 use super::{names, rows};
 use crate::core::document::plan::{Access, Position};
@@ -35,12 +36,6 @@ struct List {
 
 /// The most parts of a union. PostgreSQL needs none.
 const MOST_PARTS: usize = 8;
-
-/// A column of an order, and which way.
-struct Ordered {
-    column: String,
-    descending: bool,
-}
 
 impl<'a> Query<'a> {
     /// What an access reads.
@@ -345,26 +340,6 @@ impl<'a> Query<'a> {
         self.conditions.push(condition);
         Ok(())
     }
-}
-
-/// ` ORDER BY …`, by what a column of the order is called here.
-fn ordered(order: &[Ordered], name: impl Fn(&Ordered, usize) -> String) -> String {
-    let column =
-        |(i, o): (usize, &Ordered)| format!("{}{}", name(o, i), if o.descending { " DESC" } else { "" });
-    format!(" ORDER BY {}", order.iter().enumerate().map(column).collect::<Vec<_>>().join(", "))
-}
-
-/// After these values in this order: bounded by the first column, so that the index is entered there.
-fn beyond(order: &[Ordered], values: &[Value], args: &mut Vec<Value>) -> String {
-    let (first, rest) = (&order[0], &order[1..]);
-    let (column, operator) = (&first.column, if first.descending { "<" } else { ">" });
-    if rest.is_empty() {
-        args.push(values[0].clone());
-        return format!("{column} {operator} ?");
-    }
-    args.extend([values[0].clone(), values[0].clone(), values[0].clone()]);
-    let rest = beyond(rest, &values[1..], args);
-    format!("{column} {operator}= ? AND ({column} {operator} ? OR ({column} = ? AND {rest}))")
 }
 
 /// What the column of PostgreSQL contains where an attribute of several values has this one: all that it may have been.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `names`, `columns`, `ddl` | what collections consist of, in each database's words |
 //! | `catalogue`, `inspect`, `ensure`, `build` | what is declared, what is there, and making one of the other |
-//! | `access`, `source` | finds, one query for each access that the planner chose |
+//! | `access`, `order`, `source` | finds, one query for each access that the planner chose |
 //! | `write`, `at_once`, `put`, `entries`, `unique` | writes, the entries of attributes of several values, unique keys |
 
 mod access;
@@ -18,6 +18,7 @@ mod ensure;
 mod entries;
 mod inspect;
 mod names;
+mod order;
 mod put;
 mod rows;
 mod source;
