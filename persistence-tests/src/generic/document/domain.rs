@@ -43,6 +43,12 @@ async fn serves(
     Ok(())
 }
 
+/// What the names of a case's collections begin with: the end of a name that no other case has, since what it begins with is the time.
+fn prefix(t: &crate::Fixture) -> String {
+    let name = collection_name(t);
+    format!("c{}_", &name[name.len() - 14..])
+}
+
 crate::cases! {
     group: "document";
 
@@ -50,7 +56,7 @@ crate::cases! {
     #[covers("document.find_documents", "document.explain_documents")]
     #[kind(Calm)]
     async fn pipecd_is_served(t) {
-        let prefix = format!("{}_", &collection_name(t)[..16]);
+        let prefix = prefix(t);
         serves(t, &prefix, pipecd::collections(&prefix), pipecd::seeds(), pipecd::finds()).await?;
     }
 
@@ -58,7 +64,7 @@ crate::cases! {
     #[covers("document.find_documents", "document.explain_documents")]
     #[kind(Calm)]
     async fn fuseml_is_served(t) {
-        let prefix = format!("{}_", &collection_name(t)[..16]);
+        let prefix = prefix(t);
         let definitions = fuseml::collections(&prefix);
         serves(t, &prefix, definitions.clone(), fuseml::seeds(), fuseml::finds()).await?;
         let kind = |i: usize| Docs::declared(t, definitions[i].clone());
@@ -100,7 +106,7 @@ crate::cases! {
     /// Assignments that are added to one workflow at once are all there: what fuseml loses, reading and writing in two steps.
     #[covers("document.write_documents")]
     async fn concurrent_assignments_all_stay(t) {
-        let prefix = format!("{}_", &collection_name(t)[..16]);
+        let prefix = prefix(t);
         let docs = Docs::ensured(t, fuseml::collections(&prefix).remove(1)).await?;
         let key = DocumentKey::new("wf");
         docs.put(&key, json!({"Name": "wf", "AssignedTo": {"Codesets": []}})).await?;
