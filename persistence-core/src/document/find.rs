@@ -127,7 +127,8 @@ impl Finder<'_> {
             scan: req.scan,
             hint: None,
         };
-        let plan = self.plan(&find, &filter)?;
+        // The longest part of an index counts, and no order: counting needs none.
+        let plan = Question { unordered: true, ..self.question(&find, &filter) }.plan()?;
         if let [branch] = &plan.branches[..]
             && branch.covered
             && let Some(n) = self.source.count(cx, self.def, &branch.access, req.deleted, self.now).await?
@@ -149,6 +150,7 @@ impl Finder<'_> {
             filter,
             order: &req.order,
             id_order: req.id_order,
+            unordered: false,
             scan: req.scan != ScanPolicy::Forbid,
             hint: req.hint.as_deref(),
         }

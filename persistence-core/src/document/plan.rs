@@ -101,6 +101,8 @@ pub struct Question<'a> {
     pub order: &'a [OrderBy],
     /// The direction of ids; by default that of the last key of the order.
     pub id_order: Option<Direction>,
+    /// Whether any order will do, as for a count.
+    pub unordered: bool,
     /// Whether documents may be read that no condition chose.
     pub scan: bool,
     /// The index to use, by name; none for the best.
@@ -231,7 +233,11 @@ impl Question<'_> {
         }
         let ids = if rest.is_empty() { c.ids.clone() } else { None };
         used.ids = ids.is_some();
-        let native = if crawl { None } else { self.native(rest, def.id_order, order, id_order) };
+        let native = match crawl {
+            true => None,
+            false if self.unordered => Some(false),
+            false => self.native(rest, def.id_order, order, id_order),
+        };
         let chosen = used.partition || !equal.is_empty() || range.is_some() || ids.is_some();
         let asks = !matches!(filter, Filter::All(all) if all.is_empty());
         // Whole partitions and whole collections in an order are no scans where nothing else was asked for.

@@ -27,8 +27,16 @@ fn plan(filter: Filter, order: &[OrderBy], id_order: Option<Direction>, scan: bo
     let def = def();
     def.validate().unwrap();
     let filter = filter.checked(&def).unwrap();
-    let question =
-        Question { def: &def, ready: &|_| true, filter: &filter, order, id_order, scan, hint: None };
+    let question = Question {
+        def: &def,
+        ready: &|_| true,
+        filter: &filter,
+        order,
+        id_order,
+        unordered: false,
+        scan,
+        hint: None,
+    };
     question.plan()
 }
 
@@ -144,4 +152,25 @@ fn what_no_index_chooses_is_a_scan() {
     let p = plan(project().and(Filter::IsNull(path("name"))), &[], None, false).unwrap();
     assert!(!p.scan && !p.sort && !p.branches[0].covered);
     assert_eq!(index(&p), None);
+}
+
+#[test]
+fn without_an_order_the_longest_part_of_an_index_counts() {
+    let def = def();
+    let filter = project().and(Filter::eq(path("kind"), 3)).checked(&def).unwrap();
+    let ready = &|_| true;
+    let question = |unordered| Question {
+        def: &def,
+        ready,
+        filter: &filter,
+        order: &[],
+        id_order: None,
+        unordered,
+        scan: false,
+        hint: None,
+    };
+    let p = question(false).plan().unwrap();
+    assert_eq!((index(&p), p.branches[0].covered), (None, false), "in the order of ids");
+    let p = question(true).plan().unwrap();
+    assert_eq!((index(&p).as_deref(), p.branches[0].covered, p.sort), (Some("by_kind"), true, false));
 }
