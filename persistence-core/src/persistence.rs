@@ -64,6 +64,11 @@ pub trait Persistence: Send + Sync + 'static {
         self.derived()
     }
 
+    /// What runs there are and were, to be searched.
+    fn visibility(&self) -> &dyn VisibilityStore {
+        self.derived()
+    }
+
     /// Scavenging and sweeping.
     fn maintenance(&self) -> &dyn MaintenanceStore;
 

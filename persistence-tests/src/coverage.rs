@@ -8,7 +8,7 @@ use persistence_core::ErrorKind;
 use persistence_core::layer::{Effect, Operations};
 use persistence_core::store::{
     ClusterMetadataStore, DocumentStore, EndpointStore, ExecutionStore, HistoryStore, MaintenanceStore,
-    MetadataStore, QueueStore, ShardStore, TaskQueueUserDataStore, TaskStore,
+    MetadataStore, QueueStore, ShardStore, TaskQueueUserDataStore, TaskStore, VisibilityStore,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,6 +81,7 @@ pub fn stores() -> Vec<(&'static str, Methods)> {
         ClusterMetadataStore,
         EndpointStore,
         TaskQueueUserDataStore,
+        VisibilityStore,
         MaintenanceStore
     )
 }
@@ -165,6 +166,13 @@ const ERRORS: &[(&str, &[ErrorKind])] = {
         ("user_data.update_user_data", &[ConditionFailed, InvalidArgument]),
         ("user_data.get_user_data", &[NotFound]),
         ("user_data.list_user_data", &[InvalidToken]),
+        ("visibility.record_started", &[InvalidArgument]),
+        ("visibility.record_closed", &[InvalidArgument]),
+        ("visibility.get_visibility", &[NotFound]),
+        ("visibility.list_visibility", &[InvalidArgument, InvalidToken, Unindexed]),
+        ("visibility.count_visibility", &[InvalidArgument, Unindexed]),
+        ("visibility.set_up_visibility", &[InvalidArgument, AlreadyExists, ConditionFailed, TooLarge]),
+        ("visibility.list_visibility_namespaces", &[InvalidToken]),
         ("maintenance.scavenge", &[InvalidArgument, InvalidToken]),
         ("maintenance.sweep_expired", &[InvalidArgument, InvalidToken]),
         ("row.write", &[Unsupported, InvalidArgument, TooLarge]),

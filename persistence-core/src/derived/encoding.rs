@@ -3,8 +3,8 @@
 use crate::blob::{Blob, Encoding};
 use crate::document::Document;
 use crate::error::{Error, Result};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use ::base64::Engine;
+use ::base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -58,6 +58,21 @@ pub(super) mod blob {
         let Stored { encoding, base64, checksum } = Stored::deserialize(from)?;
         let data = STANDARD_NO_PAD.decode(base64).map_err(D::Error::custom)?;
         Ok(Blob { encoding: Encoding(encoding), data: data.into(), checksum })
+    }
+}
+
+/// Bytes as JSON, for `#[serde(with)]`.
+pub(super) mod base64 {
+    use super::*;
+    use bytes::Bytes;
+
+    pub(in super::super) fn serialize<S: Serializer>(bytes: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+        STANDARD_NO_PAD.encode(bytes).serialize(to)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(from)?;
+        STANDARD_NO_PAD.decode(text).map(Bytes::from).map_err(D::Error::custom)
     }
 }
 

@@ -243,6 +243,6 @@ pub(super) fn taken_index(e: &Error) -> Option<&str> {
     }
 }
 
-fn is_missing_collection(e: &Error) -> bool {
+pub(super) fn is_missing_collection(e: &Error) -> bool {
     matches!(e.detail(), Detail::NotFound { entity: "collection", .. })
 }

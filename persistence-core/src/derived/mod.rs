@@ -12,6 +12,7 @@
 //! | `cluster`, `member` | clusters; the hosts of this one |
 //! | `endpoint` | endpoints |
 //! | `user_data` | user data of task queues |
+//! | [`visibility`] | what runs there are and were, and the language of queries for them |
 
 mod cluster;
 mod encoding;
@@ -20,23 +21,26 @@ mod family;
 mod member;
 mod metadata;
 mod user_data;
+pub mod visibility;
 
 use crate::document::CollectionDef;
 use crate::env::Env;
 use crate::store::*;
 use family::Family;
 use std::sync::Arc;
+use visibility::Visibility;
 
 macro_rules! derived {
     ($($store:ident in $module:ident;)*) => {
         /// Every derived store.
-        pub trait DerivedStores: $($store +)* {}
+        pub trait DerivedStores: VisibilityStore $(+ $store)* {}
 
-        impl<T: $($store +)*> DerivedStores for T {}
+        impl<T: VisibilityStore $(+ $store)*> DerivedStores for T {}
 
         /// Every derived store on the documents of one database.
         pub struct Derived {
             env: Env,
+            visibility: Visibility,
             $($module: Family,)*
         }
 
@@ -44,6 +48,7 @@ macro_rules! derived {
             /// The stores on these documents.
             pub fn new(documents: &Arc<dyn DocumentStore>, env: Env) -> Self {
                 Derived {
+                    visibility: Visibility::new(documents, env.clone()),
                     env,
                     $($module: Family::new(documents, $module::GROUP, $module::definitions),)*
                 }
@@ -52,7 +57,7 @@ macro_rules! derived {
 
         /// The collections of all derived stores, for whoever makes them before they are missed.
         pub fn definitions() -> Vec<CollectionDef> {
-            [$($module::definitions()),*].concat()
+            [visibility::definitions(), $($module::definitions()),*].concat()
         }
     };
 }

@@ -209,7 +209,7 @@ fn bounds(comparison: Comparison, v: &Scalar) -> Option<(Bound<Scalar>, Bound<Sc
 }
 
 /// The texts that begin so: up to the smallest text that is larger than all of them.
-pub(super) fn prefix(s: &str) -> (Bound<Scalar>, Bound<Scalar>) {
+pub(crate) fn prefix(s: &str) -> (Bound<Scalar>, Bound<Scalar>) {
     let mut end = s.to_owned();
     while let Some(last) = end.pop() {
         // Surrogates are no characters; UTF-8 orders the others as their numbers.

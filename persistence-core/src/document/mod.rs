@@ -24,6 +24,7 @@ pub(crate) mod tries;
 pub mod value;
 pub mod write;
 
+pub(crate) use conditions::prefix as prefix_range;
 pub use definition::{
     Arity, Attribute, CollectionDef, Direction, IdKind, IndexDef, IndexKey, Missing, Partitioning, Scope,
 };

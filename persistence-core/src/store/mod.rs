@@ -20,6 +20,7 @@ mod request;
 mod shard;
 mod task;
 mod user_data;
+mod visibility;
 
 pub use cluster::*;
 pub use document::*;
@@ -36,3 +37,4 @@ pub use request::Request;
 pub use shard::*;
 pub use task::*;
 pub use user_data::*;
+pub use visibility::*;

@@ -11,3 +11,4 @@ pub mod queue;
 pub mod record;
 pub mod task;
 pub mod user_data;
+pub mod visibility;

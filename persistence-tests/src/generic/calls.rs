@@ -5,7 +5,8 @@ use crate::build::document::{Docs, at, machine, machines};
 use crate::build::execution::{Flow, bounds, move_shard, shard};
 use crate::build::history::Tree;
 use crate::build::record::*;
-use crate::build::{cluster, endpoint, namespace, queue, task, user_data};
+use crate::build::visibility::Seen;
+use crate::build::{cluster, endpoint, namespace, queue, task, user_data, visibility};
 use futures_util::future::BoxFuture;
 use persistence_core::document::write::{Action, Pre};
 use persistence_core::document::{Document, Filter};
@@ -99,6 +100,10 @@ plain!(
     EndpointPage,
     TaskQueueUserData,
     Vec<String>,
+    VisibilityRecord,
+    VisibilityPage,
+    VisibilityCount,
+    VisibilitySetup,
     persistence_core::BranchToken,
     persistence_core::document::CollectionDef,
 );
@@ -156,6 +161,10 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
     let (ns, host) = (t.namespace(), HostId::new());
     let first = user_data::update(ns, &[user_data::adds("q", 0, &["b"])]);
     t.p.user_data().update_user_data(&t.cx(), &first).await?;
+    let seen = Seen::new(t);
+    let recorded = seen.run(t.run(), 0);
+    seen.record(&recorded).await?;
+    let record = |record| RecordVisibility { record };
     let docs = Docs::ensured(t, machines(t)).await?;
     let all = docs.query(Filter::everything(), &[], 2);
     let count = CountDocuments {
@@ -267,6 +276,19 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
             list_user_data(ListTaskQueueUserData { namespace_id: ns, page: page() }),
             get_task_queues_by_build_id(user_data::by_build(ns, "b")),
             count_task_queues_by_build_id(user_data::count_by_build(ns, "b")),
+        }
+        "visibility" visibility: {
+            record_started(record(seen.run(t.run(), 0))),
+            record_closed(record(visibility::closed(&recorded, ExecutionStatus::Failed, 1))),
+            upsert_visibility(record(seen.run(t.run(), 1))),
+            delete_visibility(DeleteVisibility::all(seen.namespace_id, t.run())),
+            get_visibility(GetVisibility { namespace_id: seen.namespace_id, run_id: recorded.run.run_id }),
+            list_visibility(seen.query("WorkflowType = 'type'", 2)),
+            count_visibility(seen.counting("GROUP BY ExecutionStatus", ScanPolicy::Forbid)),
+            set_up_visibility(visibility::registering(&visibility::ATTRIBUTES)),
+            get_visibility_setup(GetVisibilitySetup {}),
+            list_visibility_namespaces(ListVisibilityNamespaces { page: page() }),
+            sweep_visibility(SweepVisibility { limit: 5 }),
         }
         "maintenance" maintenance: {
             scavenge(Scavenge { limit: 10, safety_age: Duration::from_secs(86_400), token: None }),

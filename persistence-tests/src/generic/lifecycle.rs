@@ -73,7 +73,8 @@ crate::cases! {
         "document.write_documents!closed", "document.find_documents!closed", "metadata.create_namespace!closed",
         "metadata.get_namespace!closed", "cluster.save_cluster_metadata!closed", "cluster.get_members!closed",
         "endpoint.put_endpoint!closed", "endpoint.list_endpoints!closed", "user_data.update_user_data!closed",
-        "user_data.get_user_data!closed", "maintenance.scavenge!closed", "maintenance.sweep_expired!closed")]
+        "user_data.get_user_data!closed", "visibility.upsert_visibility!closed",
+        "visibility.list_visibility!closed", "maintenance.scavenge!closed", "maintenance.sweep_expired!closed")]
     #[isolation(Own)]
     #[kind(Calm)]
     async fn closed_handle_refuses_everything(t) {

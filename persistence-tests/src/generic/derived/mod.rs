@@ -7,6 +7,7 @@ mod metadata;
 mod metadata_lost;
 mod metadata_race;
 mod user_data;
+mod visibility;
 
 use crate::build::expect::failed;
 use crate::{Case, Fixture};
@@ -24,6 +25,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         member::cases(),
         endpoint::cases(),
         user_data::cases(),
+        visibility::cases(),
     ];
     files.into_iter().flatten().collect()
 }
