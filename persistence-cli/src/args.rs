@@ -25,6 +25,8 @@ pub(crate) enum Verb {
     Schema(crate::schema::SchemaArgs),
     /// Declare collections of documents, bring documents in and out, and find them
     Documents(crate::documents::DocumentsArgs),
+    /// Delete what closed long ago, with its history; remove and report what belongs to nothing
+    Scavenge(crate::scavenge::ScavengeArgs),
     /// How fast a database is on this machine, beside what its disk could do
     Bench(crate::bench::BenchArgs),
 }

@@ -10,6 +10,7 @@ mod ids;
 mod output;
 mod progress;
 mod replay;
+mod scavenge;
 mod schema;
 mod show;
 mod time;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             Verb::Caps(args) => caps::run(args).await.map(|()| true),
             Verb::Schema(args) => schema::run(args).await,
             Verb::Documents(args) => documents::run(args).await,
+            Verb::Scavenge(args) => scavenge::run(args).await,
             Verb::Bench(args) => bench::run(args).await.map(|()| true),
         }
     });

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use persistence::Context;
 use persistence::derived::definitions;
 use persistence::schema::{SchemaFit, SchemaOp, SchemaStatus};
-use persistence::store::{EnsureCollections, EnsureMode};
+use persistence::store::{EnsureCollections, EnsureMode, SetUpVisibility};
 use serde_json::json;
 
 #[derive(Args, Debug)]
@@ -73,9 +73,14 @@ pub(crate) async fn run(args: &SchemaArgs) -> Result<bool> {
 async fn ensure(url: &str) -> Result<()> {
     let db = persistence::connect(url).await?;
     let req = EnsureCollections { definitions: definitions(), mode: EnsureMode::Apply };
-    let ensured = db.documents().ensure_collections(&Context::new(), &req).await;
+    let mut ensured = db.documents().ensure_collections(&Context::new(), &req).await.map(drop);
+    if ensured.is_ok() {
+        // With the search attributes that are registered, which no definition knows.
+        let setup = SetUpVisibility::default();
+        ensured = db.visibility().set_up_visibility(&Context::new(), &setup).await.map(drop);
+    }
     db.close().await?;
-    Ok(ensured.map(drop)?)
+    Ok(ensured?)
 }
 
 fn verb(purpose: &str) -> &str {

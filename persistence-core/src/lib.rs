@@ -12,6 +12,7 @@
 //! | [`derived`] | stores that are made of documents alone |
 //! | [`history`] | branches, live nodes, forks and shared deletes, as pure functions |
 //! | [`layer`] | behaviour around every call, written once |
+//! | [`retention`] | deleting what closed before a time, with its history |
 //! | [`validate`] | the rules that need no database |
 //! | [`page`], [`blob`], [`ids`], [`time`], [`env`](mod@env), [`context`] | the small types |
 //! | [`codec`] | how values are stored |
@@ -38,6 +39,7 @@ pub mod layer;
 pub mod lifecycle;
 pub mod page;
 pub mod persistence;
+pub mod retention;
 pub mod schema;
 pub mod store;
 pub mod time;

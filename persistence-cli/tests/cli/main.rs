@@ -7,6 +7,7 @@ mod bench;
 mod crash;
 mod documents;
 mod replay;
+mod scavenge;
 mod schema;
 mod show;
 mod support;

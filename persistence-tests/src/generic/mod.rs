@@ -21,6 +21,7 @@ mod interrupt;
 mod lifecycle;
 mod maintenance;
 mod queue;
+mod retention;
 mod shard;
 mod task;
 mod unknown;
@@ -46,6 +47,7 @@ pub fn cases() -> Vec<Case<Fixture>> {
         maintenance::cases,
         document::cases,
         derived::cases,
+        retention::cases,
         crate::model::cases,
     ];
     modules.into_iter().flat_map(|list| list()).collect()

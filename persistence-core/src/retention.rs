@@ -1,0 +1,175 @@
+//! Retention: deleting what closed before a time, with its history.
+//!
+//! What has closed is found through visibility. For each run its current record goes first (if it still names the run), then its
+//! state, then the branches of its history, and its visibility record last: so whatever ends on the way is found again by the next
+//! call, which does the rest. Every step succeeds when there is nothing left to do.
+//!
+//! A run that was never recorded in visibility is not found. [`find_orphans`] finds the opposite, records whose run is gone;
+//! branches whose run is gone are for [`scavenge`](crate::store::MaintenanceStore::scavenge).
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::NamespaceId;
+use crate::page::{PageRequest, PageToken};
+use crate::persistence::Persistence;
+use crate::store::*;
+use crate::time::Timestamp;
+
+/// See [`delete_closed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteClosed {
+    /// The namespace.
+    pub namespace_id: NamespaceId,
+    /// What closed before then is deleted.
+    pub closed_before: Timestamp,
+    /// At most this many runs are looked at; 0 is `InvalidArgument`.
+    pub limit: u32,
+    /// Whether nothing is deleted, only told.
+    pub dry_run: bool,
+    /// Where the last call ended; none to begin.
+    pub token: Option<PageToken>,
+}
+
+/// What a call of [`delete_closed`] did.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DeletedClosed {
+    /// Runs looked at.
+    pub examined: u64,
+    /// Runs deleted, or that would be.
+    pub deleted: u64,
+    /// Those of them whose state was gone already.
+    pub without_state: u64,
+    /// Branches of histories deleted, or that would be.
+    pub branches_deleted: u64,
+    /// Runs that visibility takes for closed while their state is not. They stay.
+    pub still_open: Vec<RunKey>,
+    /// Runs that could not be deleted whole, with the reason. They are found again.
+    pub failed: Vec<(RunKey, Error)>,
+    /// Where to go on; none when everything was looked at.
+    pub next: Option<PageToken>,
+}
+
+/// Deletes runs of a namespace that closed before a time, oldest first: some of them, as many as the limit allows. May run beside
+/// everything else, also twice at once. Fails when the database does; what was done by then is done.
+pub async fn delete_closed(db: &dyn Persistence, cx: &Context, req: &DeleteClosed) -> Result<DeletedClosed> {
+    let list = ListVisibility {
+        namespace_id: req.namespace_id,
+        query: format!("CloseTime < '{}' ORDER BY CloseTime ASC", rfc3339(req.closed_before)?),
+        page: PageRequest { size: req.limit, token: req.token.clone() },
+        scan: ScanPolicy::Forbid,
+    };
+    let page = db.visibility().list_visibility(cx, &list).await?;
+    let mut done = DeletedClosed { next: page.next, ..DeletedClosed::default() };
+    for record in page.records {
+        done.examined += 1;
+        match delete_run(db, cx, &record, req.dry_run, &mut done).await {
+            Ok(()) => {}
+            // The database itself fails: the others would fare no better.
+            Err(e) if e.is_retryable() || e.kind() == ErrorKind::Closed => return Err(e),
+            Err(e) => done.failed.push((record.run, e)),
+        }
+    }
+    Ok(done)
+}
+
+async fn delete_run(
+    db: &dyn Persistence,
+    cx: &Context,
+    record: &VisibilityRecord,
+    dry_run: bool,
+    done: &mut DeletedClosed,
+) -> Result<()> {
+    let (shard_id, run) = (record.shard_id, &record.run);
+    let get = GetExecution { shard_id, run: run.clone() };
+    let there = match db.executions().get_execution(cx, &get).await {
+        Ok(state) if state.record.state != ExecutionState::Completed => {
+            done.still_open.push(run.clone());
+            return Ok(());
+        }
+        Ok(_) => true,
+        Err(e) if e.kind() == ErrorKind::NotFound => false,
+        Err(e) => return Err(e),
+    };
+    let branches = branches(db, cx, record).await?;
+    if !dry_run {
+        let (namespace_id, workflow_id) = (run.namespace_id, run.workflow_id.clone());
+        let key = CurrentKey { namespace_id, workflow_id, archetype: record.archetype };
+        let current = DeleteCurrentExecution { shard_id, range_id: None, key, run_id: run.run_id };
+        db.executions().delete_current_execution(cx, &current).await?;
+        let state = DeleteExecution { shard_id, range_id: None, run: run.clone() };
+        db.executions().delete_execution(cx, &state).await?;
+        for branch in &branches {
+            let branch = DeleteHistoryBranch { shard_id, range_id: None, branch: branch.branch.clone() };
+            db.history().delete_history_branch(cx, &branch).await?;
+        }
+        let record = DeleteVisibility::all(run.namespace_id, run.run_id);
+        db.visibility().delete_visibility(cx, &record).await?;
+    }
+    done.deleted += 1;
+    done.without_state += u64::from(!there);
+    done.branches_deleted += branches.len() as u64;
+    Ok(())
+}
+
+/// The branches of the run's tree that belong to it: the one that its record names, and what resets left.
+async fn branches(
+    db: &dyn Persistence,
+    cx: &Context,
+    record: &VisibilityRecord,
+) -> Result<Vec<HistoryBranch>> {
+    let Some(branch) = &record.branch else { return Ok(Vec::new()) };
+    let list = ListTreeBranches { shard_id: record.shard_id, tree_id: branch.tree_id()? };
+    let mut all = db.history().list_tree_branches(cx, &list).await?;
+    all.retain(|b| b.owner == record.run);
+    Ok(all)
+}
+
+/// See [`find_orphans`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindOrphans {
+    /// The namespace.
+    pub namespace_id: NamespaceId,
+    /// At most this many records are looked at; 0 is `InvalidArgument`.
+    pub limit: u32,
+    /// Where the last call ended; none to begin.
+    pub token: Option<PageToken>,
+}
+
+/// What a call of [`find_orphans`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Orphans {
+    /// Records looked at.
+    pub examined: u64,
+    /// Runs that have a record and no state.
+    pub without_run: Vec<RunKey>,
+    /// Where to go on; none when everything was looked at.
+    pub next: Option<PageToken>,
+}
+
+/// Visibility records whose run is gone, newest first. Nothing is deleted: [`delete_closed`] deletes those of closed runs in time.
+pub async fn find_orphans(db: &dyn Persistence, cx: &Context, req: &FindOrphans) -> Result<Orphans> {
+    let list = ListVisibility {
+        page: PageRequest { size: req.limit, token: req.token.clone() },
+        ..ListVisibility::new(req.namespace_id, "", req.limit)
+    };
+    let page = db.visibility().list_visibility(cx, &list).await?;
+    let mut found = Orphans { next: page.next, ..Orphans::default() };
+    for VisibilityRecord { shard_id, run, .. } in page.records {
+        found.examined += 1;
+        match db.executions().get_execution(cx, &GetExecution { shard_id, run: run.clone() }).await {
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::NotFound => found.without_run.push(run),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(found)
+}
+
+/// A time in a query.
+fn rfc3339(t: Timestamp) -> Result<String> {
+    let time = jiff::Timestamp::from_millisecond(t.0);
+    let time = time.map_err(|e| Error::invalid("closed_before", format!("cannot be a close time: {e}")))?;
+    Ok(format!("{time:.3}"))
+}
