@@ -81,6 +81,10 @@ pub trait SqlConnection: Send {
     /// look on. A driver need do nothing about it.
     fn serve(&mut self, cx: &Context);
 
+    /// From now on it is for this use alone: it is closed when it is dropped, because its session has locks or settings that
+    /// nobody else may find.
+    fn retire(&mut self);
+
     /// Rolls back.
     async fn rollback(&mut self) -> Result<()>;
 }

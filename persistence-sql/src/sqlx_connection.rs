@@ -33,14 +33,15 @@ macro_rules! sqlx_connection {
         fatal: $fatal:path,
         begin: [$begin_write:expr, $begin_read:expr] $(,)?
     ) => {
-        /// A connection of the pool. One that is dropped within a transaction, or within a statement, is closed: a connection
-        /// with unread replies never goes back.
+        /// A connection of the pool. One that is dropped within a transaction, or within a statement, or retired is closed: a
+        /// connection with unread replies never goes back.
         pub(crate) struct Connection {
             inner: Option<$crate::pool::Held<$maker>>,
             location: std::sync::Arc<str>,
             statements: $crate::sqlx_connection::Statements,
             clean: bool,
             in_transaction: bool,
+            retired: bool,
         }
 
         /// Whether the connection is of no more use.
@@ -62,7 +63,8 @@ macro_rules! sqlx_connection {
                 location: std::sync::Arc<str>,
                 statements: $crate::sqlx_connection::Statements,
             ) -> Self {
-                Connection { inner: Some(inner), location, statements, clean: true, in_transaction: false }
+                let (clean, in_transaction, retired) = (true, false, false);
+                Connection { inner: Some(inner), location, statements, clean, in_transaction, retired }
             }
 
             fn prepare(
@@ -189,6 +191,10 @@ macro_rules! sqlx_connection {
         impl $crate::driver::SqlConnection for Connection {
             fn serve(&mut self, _cx: &$crate::core::Context) {}
 
+            fn retire(&mut self) {
+                self.retired = true;
+            }
+
             async fn execute(
                 &mut self,
                 sql: &str,
@@ -288,6 +294,7 @@ macro_rules! sqlx_connection {
                 // Otherwise it is closed, which rolls back.
                 if self.clean
                     && !self.in_transaction
+                    && !self.retired
                     && let Some(held) = self.inner.take()
                 {
                     held.give_back();

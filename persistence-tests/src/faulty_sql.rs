@@ -324,6 +324,10 @@ impl SqlConnection for FaultyConnection {
         self.inner.serve(cx);
     }
 
+    fn retire(&mut self) {
+        self.inner.retire();
+    }
+
     async fn rollback(&mut self) -> Result<()> {
         self.give_up().await
     }

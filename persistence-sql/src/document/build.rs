@@ -67,14 +67,8 @@ pub(super) async fn lock(tx: &mut Tx, def: &CollectionDef) -> Result<()> {
 /// Gives it back.
 pub(super) async fn unlock(tx: &mut Tx, def: &CollectionDef) -> Result<()> {
     match tx.dialect.json {
-        Json::Postgres => {
-            tx.query("lock", UNLOCK, vec![lock_number(tx, def)], &[Kind::Int]).await?;
-            tx.conn.execute("RESET statement_timeout", Vec::new()).await.map(drop)
-        }
-        Json::Mysql => {
-            tx.conn.execute("SET SESSION lock_wait_timeout = DEFAULT", Vec::new()).await?;
-            tx.execute(RELEASE_LOCK, vec![lock_name(tx, def)]).await.map(drop)
-        }
+        Json::Postgres => tx.query("lock", UNLOCK, vec![lock_number(tx, def)], &[Kind::Int]).await.map(drop),
+        Json::Mysql => tx.execute(RELEASE_LOCK, vec![lock_name(tx, def)]).await.map(drop),
         Json::Sqlite => Ok(()),
     }
 }

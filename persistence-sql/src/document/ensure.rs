@@ -201,7 +201,7 @@ async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], begun: &Begun) ->
             Ok(()) => apply(tx, def, begun).await,
             Err(e) => Err(e),
         };
-        // Also after a failure: the session goes back to the pool.
+        // Also after a failure, for those who wait.
         let unlocked = build::unlock(tx, def).await;
         done.and(unlocked)?;
     }
@@ -265,6 +265,8 @@ impl Bucket {
 
     async fn ensure_once(&self, cx: &Context, req: &EnsureCollections, begun: &Begun) -> Result<()> {
         let mut tx = self.connection(cx).await?;
+        // Whatever interrupts it, also its being dropped: with the connection go its locks.
+        tx.conn.retire();
         apply_all(&mut tx, &req.definitions, begun).await
     }
 }

@@ -98,6 +98,10 @@ impl SqlConnection for Connection {
         self.inner.serve(cx);
     }
 
+    fn retire(&mut self) {
+        self.inner.retire();
+    }
+
     async fn rollback(&mut self) -> Result<()> {
         self.inner.rollback().await
     }

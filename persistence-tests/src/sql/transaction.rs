@@ -48,6 +48,26 @@ crate::cases! {
         assert_eq!(t.get(&mut *reader, &name, "b").await?, Some(2));
     }
 
+    /// A connection that was retired is closed when it is dropped, and others go back to the pool.
+    #[covers("sql.transaction")]
+    async fn a_retired_connection_is_used_by_nobody_else(t) {
+        let made = || t.driver.pool().connected;
+        for retired in [false, true, false] {
+            let mut conn = t.connection().await?;
+            conn.begin(false).await?;
+            conn.rollback().await?;
+            if retired {
+                conn.retire();
+            }
+            let before = made();
+            drop(conn);
+            let mut next = t.connection().await?;
+            next.begin(false).await?;
+            next.rollback().await?;
+            assert_eq!(made(), before + u64::from(retired), "connections made");
+        }
+    }
+
     /// A connection that is dropped in a transaction takes its writes with it, and does not come back from the pool half done.
     #[covers("sql.transaction")]
     async fn a_dropped_transaction_is_rolled_back(t) {
