@@ -50,6 +50,7 @@ crate::cases! {
 
     /// A connection that was retired is closed when it is dropped, and others go back to the pool.
     #[covers("sql.transaction")]
+    #[isolation(Own)]
     async fn a_retired_connection_is_used_by_nobody_else(t) {
         let made = || t.driver.pool().connected;
         for retired in [false, true, false] {
