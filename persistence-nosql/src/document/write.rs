@@ -84,7 +84,13 @@ impl Bucket {
             };
         }
         let asked = targets.len();
-        let batch = self.resolved(cx, &mut targets, Some(req.attempt)).await?;
+        let batch = match self.resolved(cx, &mut targets, Some(req.attempt)).await {
+            // Conditions of documents come first: whoever took the key may have changed one of these before.
+            Err(e) if e.is_conflict() && !self.are_unchanged(cx, &targets[..asked]).await? => {
+                return Ok(None);
+            }
+            batch => batch?,
+        };
         let Some(batch) = batch else { return Ok(None) };
         let answer = || targets[..asked].iter().zip(&req.writes).map(|(t, w)| written(w, t, now)).collect();
         if batch.is_idle() {
@@ -152,6 +158,14 @@ impl Bucket {
             targets.push(Target { collection, key: w.key.clone(), old, new: New::Kept });
         }
         Ok(Some(targets))
+    }
+
+    /// Whether documents are as they were read.
+    async fn are_unchanged(&self, cx: &Context, targets: &[Target]) -> Result<bool> {
+        let place = |t: &Target| keys::document(t.collection.def(), &t.key);
+        let rows = self.fetch(cx, targets.iter().map(place), Level::Serial).await.map_err(unsent)?;
+        let same = |t: &Target| rows.at(&place(t)).map(|r| &r.guard) == t.old.as_ref().map(|s| &s.guard);
+        Ok(targets.iter().all(same))
     }
 
     /// The rows to write, once it is known that what unique indexes must have free is so. A holder that has expired is removed

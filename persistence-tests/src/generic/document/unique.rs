@@ -155,4 +155,30 @@ crate::cases! {
             }
         }
     }
+
+    /// Who loses a race for a document and for a unique key in one write is told of the document's version: conditions come first.
+    #[covers("document.write_documents!condition_failed")]
+    async fn conditions_come_before_keys(t) {
+        let docs = Docs::ensured(t, accounts(t)).await?;
+        docs.put(&at("p", "latest"), json!({"project": "p"})).await?;
+        for version in 1..=6 {
+            let results = race(8, |i, line| {
+                let docs = docs.clone();
+                async move {
+                    let put = |id: &str, body, pre| docs.one(&at("p", id), pre, Action::Put { body, expires: None });
+                    let latest = put("latest", json!({"project": "p"}), Pre::Version(version));
+                    let entry = json!({"project": "p", "name": format!("n{version}")});
+                    let entry = put(&format!("entry {version} {i}"), entry, Pre::Absent);
+                    line.wait().await;
+                    docs.write(vec![latest, entry]).await
+                }
+            })
+            .await;
+            assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1, "{results:?}");
+            for lost in results.into_iter().filter(Result::is_err) {
+                let e = failed(lost, ErrorKind::ConditionFailed);
+                assert!(matches!(e.detail(), Detail::ConditionFailed { actual: Some(a), .. } if *a == version + 1), "{e:?}");
+            }
+        }
+    }
 }
