@@ -49,7 +49,7 @@ pub(super) fn keys<'d>(
 ) -> Vec<(&'d str, Option<&'d str>, Vec<Scalar>)> {
     let values = def.stored_values(&d.body);
     let partition = |index: &IndexDef| d.key.partition.as_deref().filter(|_| index.scope == Scope::Partition);
-    let unique = def.indexes.iter().filter(|i| i.unique);
+    let unique = def.indexes.iter().filter(|i| i.unique && !(i.live_only && d.deleted.is_some()));
     unique.flat_map(|i| i.tuples(&values).into_iter().map(|tuple| (&*i.name, partition(i), tuple))).collect()
 }
 

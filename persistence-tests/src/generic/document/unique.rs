@@ -97,6 +97,9 @@ crate::cases! {
         };
         docs.write(vec![put("a", "x"), put("b", "y")]).await?;
         docs.write(vec![docs.one(&at("p", "a"), Pre::Present, Action::Delete), put("c", "x")]).await?;
+        // One that is only hidden gives up what is unique among the living, also where the other one is named first.
+        docs.write(vec![put("b", "x"), docs.one(&at("p", "c"), Pre::Present, Action::SoftDelete)]).await?;
+        docs.write(vec![put("c", "w")]).await?;
         taken(docs.write(vec![put("d", "z"), put("e", "z")]).await, "one_name");
         assert_eq!(docs.get(&at("p", "d")).await?, None);
         assert_eq!(docs.ids(Filter::eq(path("project"), "p"), &[]).await?, ["b", "c"]);
