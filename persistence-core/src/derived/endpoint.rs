@@ -54,7 +54,8 @@ fn same(entity: impl Into<String>, expected: i64, actual: Option<i64>) -> Result
 }
 
 impl Derived {
-    /// The table version, which must be this one.
+    /// The table version, which must be this one. It is looked at after the endpoint: versions only grow, so that an endpoint that
+    /// was read before is that of this version, and a caller who comes too late is told the table's version whatever else changed.
     async fn table(&self, cx: &Context, expected: i64) -> Result<()> {
         same("endpoint table", expected, Some(self.endpoint.version(cx).await?))
     }
@@ -70,8 +71,8 @@ impl EndpointStore for Derived {
         let table = req.expected_table_version;
         let mut tries = self.endpoint.tries();
         loop {
-            self.table(cx, table).await?;
             let held = self.stored_endpoint(cx, req.id).await?;
+            self.table(cx, table).await?;
             same(format!("{ENTITY} {}", req.id), req.expected_version, held.map(|h| h.version))?;
             let new = StoredEndpoint { id: req.id, data: req.data.clone() };
             let change = put(key(req.id), &new, at_version(req.expected_version), None)?;
@@ -86,8 +87,9 @@ impl EndpointStore for Derived {
         let table = req.expected_table_version;
         let mut tries = self.endpoint.tries();
         loop {
+            let held = self.stored_endpoint(cx, req.id).await?;
             self.table(cx, table).await?;
-            let held = self.stored_endpoint(cx, req.id).await?.ok_or_else(|| missing(req.id))?;
+            let held = held.ok_or_else(|| missing(req.id))?;
             let change = delete::<StoredEndpoint>(key(req.id), at_version(held.version));
             let writes = vec![self.endpoint.count(table)?, change];
             if self.endpoint.write(cx, &mut tries, writes, req.attempt).await?.is_some() {
