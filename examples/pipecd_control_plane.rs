@@ -85,6 +85,9 @@ fn plan(explain: &Explain) -> String {
         let keys: Vec<&str> = a.equal.iter().chain(&a.range).map(String::as_str).collect();
         format!("{index}({}) of {partitions}{}", keys.join(", "), if a.residual { " + residual" } else { "" })
     };
+    if let Some(narrow) = &explain.narrow {
+        return format!("{}, sorted, while few; scan=false", access(narrow));
+    }
     let accesses: Vec<String> = explain.accesses.iter().map(access).collect();
     let order = if explain.order_from_index { "" } else { ", sorted" };
     format!("{}{order}, scan={}", accesses.join(" | "), explain.scan)

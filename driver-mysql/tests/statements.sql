@@ -296,8 +296,6 @@ SELECT table_name
 
 SET SESSION lock_wait_timeout = 1;
 
-SET SESSION lock_wait_timeout = DEFAULT;
-
 UPDATE document_collections
        SET definition = ?, ready = ?, revision = ?
      WHERE name = ?;

@@ -59,8 +59,6 @@ INSERT INTO task_queues (namespace_id, name, task_type, range_id, info, expires_
 
 INSERT INTO tasks (namespace_id, name, task_type, subqueue, pass, task_id, payload, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace_id, name, task_type, subqueue, pass, task_id) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at;
 
-RESET statement_timeout;
-
 SELECT 0 AS kind, 0 AS item_number, '' AS item_name, record AS value, record_version AS version
       FROM executions
      WHERE shard_id = ? AND namespace_id = ? AND workflow_id = ? AND run_id = ?

@@ -177,14 +177,17 @@ macro_rules! sqlx_connection {
             rows: Vec<$row>,
             columns: &[$crate::value::Kind],
         ) -> $crate::core::Result<Vec<$crate::value::SqlRow>> {
-            let values = |row: &$row| -> Result<Vec<_>, sqlx::Error> {
-                columns.iter().enumerate().map(|(i, kind)| $read(row, i, *kind)).collect()
+            let values = |row: $row| -> Result<$crate::value::SqlRow, sqlx::Error> {
+                let mut values = Vec::with_capacity(columns.len());
+                for (i, kind) in columns.iter().enumerate() {
+                    values.push($read(&row, i, *kind)?);
+                }
+                Ok($crate::value::SqlRow::new(table, values))
             };
-            let rows: Result<Vec<_>, _> = rows.iter().map(values).collect();
-            let rows = rows.map_err(|e| {
+            let rows: Result<Vec<_>, _> = rows.into_iter().map(values).collect();
+            rows.map_err(|e| {
                 $crate::core::Error::corrupted(table, "a column has another type").with_source(e)
-            })?;
-            Ok(rows.into_iter().map(|row| $crate::value::SqlRow::new(table, row)).collect())
+            })
         }
 
         #[async_trait::async_trait]

@@ -73,6 +73,7 @@ fn explained(explain: &Explain) -> Value {
         })
     };
     json!({
+        "narrow": explain.narrow.as_ref().map(access),
         "accesses": explain.accesses.iter().map(access).collect::<Vec<_>>(),
         "order_from_index": explain.order_from_index,
         "scan": explain.scan,
@@ -81,7 +82,7 @@ fn explained(explain: &Explain) -> Value {
 
 fn plan(explain: &Explain) -> String {
     let mut table = output::table(&["index", "partitions", "equal", "range", "residual"]);
-    for a in &explain.accesses {
+    for a in explain.narrow.iter().chain(&explain.accesses) {
         let range = a.range.clone().or_else(|| a.ids.then(|| "id".to_owned())).unwrap_or_default();
         table.add_row([
             a.index.clone().unwrap_or_else(|| "by id".to_owned()),
@@ -91,7 +92,11 @@ fn plan(explain: &Explain) -> String {
             (if a.residual { "some conditions, on documents" } else { "none" }).to_owned(),
         ]);
     }
-    let order = if explain.order_from_index { "from the index" } else { "sorted after reading everything" };
+    let order = match (&explain.narrow, explain.order_from_index) {
+        (Some(_), _) => "sorted, if the first index finds few; else from the other one",
+        (None, true) => "from the index",
+        (None, false) => "sorted after reading everything",
+    };
     let scan = if explain.scan { "yes: documents are read that no index chose" } else { "no" };
     format!("{table}\norder: {order}\nscan: {scan}")
 }

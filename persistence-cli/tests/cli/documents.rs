@@ -314,7 +314,10 @@ fn explain_tells_the_index_and_refuses_scans() {
             .good()
             .json();
         let access = json!({"index": "by_state", "partitions": null, "equal": ["state"], "range": "updated", "ids": false, "residual": false});
-        assert_eq!(by_state, json!({"accesses": [access], "order_from_index": true, "scan": false}));
+        assert_eq!(
+            by_state,
+            json!({"narrow": null, "accesses": [access], "order_from_index": true, "scan": false})
+        );
         let residual = explain(&["--where", "team=red", "--where", "extra=5", "--order", "updated_at:desc"])
             .good()
             .json();

@@ -14,8 +14,9 @@ use crate::store::{
 };
 use crate::time::Timestamp;
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// What can read the entries of an index.
 #[async_trait]
@@ -61,6 +62,16 @@ pub const BUDGET: usize = 10_000;
 pub const MAX_SORTED: usize = 10_000;
 /// The most documents that are read at once.
 const CHUNK: usize = 1000;
+/// The most documents that are read and sorted where an index has the order, but decides less.
+const FEW: usize = 1000;
+
+/// Where a page begins.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    after: Position,
+    /// There are more than a few: see [`Plan::narrow`].
+    many: bool,
+}
 
 impl Finder<'_> {
     /// One page.
@@ -70,18 +81,35 @@ impl Finder<'_> {
         let plan = self.plan(req, &filter)?;
         let what = (&req.collection, &filter, &req.order, req.id_order, req.deleted);
         let id = QueryId::new("document.find_documents", &what);
-        let after: Option<Position> = id.position(req.page.token.as_ref())?;
+        let mark: Option<Mark> = id.position(req.page.token.as_ref())?;
+        let (after, mut many) = mark.map_or((None, false), |mark| (Some(mark.after), mark.many));
         let (budget, sorted) = match req.scan {
             ScanPolicy::Forbid => (BUDGET, MAX_SORTED),
             ScanPolicy::Allow { max_documents } => (max_documents as usize, max_documents as usize),
         };
         let mut page = Cut { docs: Vec::new(), last: None, more: false, examined: 0, exhausted: false };
-        if plan.sort {
-            self.sorted(cx, &plan, req.deleted, after.as_ref(), size, sorted, &mut page).await?;
+        let few = match &plan.narrow {
+            Some(branch) if !many => {
+                let docs = self.few(cx, branch, budget.min(FEW)).await?;
+                page.examined = docs.as_ref().map_or(0, Vec::len);
+                many = docs.is_none();
+                docs.map(|docs| (branch, docs))
+            }
+            _ => None,
+        };
+        if let Some((branch, docs)) = few {
+            let shown = docs.into_iter().filter(|doc| self.answers(branch, req.deleted, doc));
+            let all = shown.map(|doc| (self.rank(&plan, &doc), doc)).collect();
+            page.sort(&plan, all, after.as_ref(), size);
+        } else if plan.sort {
+            let all = self.all(cx, &plan, req.deleted, sorted).await?;
+            page.examined = all.len();
+            page.sort(&plan, all, after.as_ref(), size);
         } else {
             self.merged(cx, &plan, req.deleted, after, size, budget, &mut page).await?;
         }
-        let token = page.more.then(|| page.last.take().map(|p| id.token(&p))).flatten();
+        let last = if page.more { page.last.take() } else { None };
+        let token = last.map(|after| id.token(&Mark { after, many }));
         Ok(DocumentPage {
             documents: page.docs,
             next: token,
@@ -95,7 +123,8 @@ impl Finder<'_> {
         let filter = req.filter.checked(self.def)?;
         let plan = Question { scan: true, ..self.question(req, &filter) }.plan()?;
         let accesses = plan.branches.iter().map(|b| self.explained(b)).collect();
-        Ok(Explain { accesses, order_from_index: !plan.sort, scan: plan.scan })
+        let narrow = plan.narrow.as_ref().map(|b| self.explained(b));
+        Ok(Explain { narrow, accesses, order_from_index: !plan.sort, scan: plan.scan })
     }
 
     fn explained(&self, branch: &Branch) -> ExplainedAccess {
@@ -237,8 +266,8 @@ impl Finder<'_> {
         deleted: Deleted,
         budget: usize,
     ) -> Result<Vec<(Position, Document)>> {
-        let mut found = std::collections::HashMap::new();
-        let mut examined = 0;
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let (several, mut examined) = (plan.branches.len() > 1, 0);
         for branch in &plan.branches {
             let (mut after, mut chunk) = (None, CHUNK);
             if plan.scan && plan.sort {
@@ -261,8 +290,9 @@ impl Finder<'_> {
                 }
                 after = docs.last().map(|d| branch_position(self.def, branch, d));
                 for doc in docs {
-                    if self.answers(branch, deleted, &doc) {
-                        found.insert(doc.key.clone(), (self.rank(plan, &doc), doc));
+                    // Another branch may have found it as well.
+                    if self.answers(branch, deleted, &doc) && (!several || seen.insert(doc.key.clone())) {
+                        found.push((self.rank(plan, &doc), doc));
                     }
                 }
                 if end {
@@ -270,29 +300,13 @@ impl Finder<'_> {
                 }
             }
         }
-        Ok(found.into_values().collect())
+        Ok(found)
     }
 
-    #[allow(clippy::too_many_arguments)]
-    async fn sorted(
-        &self,
-        cx: &Context,
-        plan: &Plan,
-        deleted: Deleted,
-        after: Option<&Position>,
-        size: usize,
-        budget: usize,
-        page: &mut Cut,
-    ) -> Result<()> {
-        let mut all = self.all(cx, plan, deleted, budget).await?;
-        page.examined = all.len();
-        all.retain(|(rank, _)| after.is_none_or(|a| compare(plan, rank, a).is_gt()));
-        all.sort_by(|(a, _), (b, _)| compare(plan, a, b));
-        page.more = all.len() > size;
-        all.truncate(size);
-        page.last = all.last().map(|(rank, _)| rank.clone());
-        page.docs = all.into_iter().map(|(_, doc)| doc).collect();
-        Ok(())
+    /// What an access finds, if that is not more than so many.
+    async fn few(&self, cx: &Context, branch: &Branch, most: usize) -> Result<Option<Vec<Document>>> {
+        let docs = self.source.read(cx, self.def, &branch.access, None, most.saturating_add(1)).await?;
+        Ok((docs.len() <= most).then_some(docs))
     }
 }
 
@@ -306,6 +320,22 @@ struct Cut {
 }
 
 impl Cut {
+    /// The page after a position, of all documents of the answer.
+    fn sort(
+        &mut self,
+        plan: &Plan,
+        mut all: Vec<(Position, Document)>,
+        after: Option<&Position>,
+        size: usize,
+    ) {
+        all.retain(|(rank, _)| after.is_none_or(|a| compare(plan, rank, a).is_gt()));
+        all.sort_by(|(a, _), (b, _)| compare(plan, a, b));
+        self.more = all.len() > size;
+        all.truncate(size);
+        self.last = all.last().map(|(rank, _)| rank.clone());
+        self.docs = all.into_iter().map(|(_, doc)| doc).collect();
+    }
+
     /// Goes past a document that is not one of the answer.
     fn skip(&mut self, rank: Position) {
         self.last = Some(rank);
@@ -332,11 +362,8 @@ impl<'b> Run<'b> {
         let (access, after) = (&self.branch.access, self.after.as_ref());
         let docs = finder.source.read(cx, finder.def, access, after, chunk).await?;
         self.ended = docs.len() < chunk;
-        for doc in docs {
-            let rank = finder.rank(plan, &doc);
-            self.after = Some(rank.clone());
-            self.ready.push_back((rank, doc));
-        }
+        self.ready.extend(docs.into_iter().map(|doc| (finder.rank(plan, &doc), doc)));
+        self.after = self.ready.back().map(|(rank, _)| rank.clone()).or(self.after.take());
         Ok(())
     }
 }

@@ -79,6 +79,9 @@ pub struct Branch {
 pub struct Plan {
     /// What to read; a document may be found by several.
     pub branches: Vec<Branch>,
+    /// What to read in place of that, and to sort, where it finds few: an index without the order that decides more than the one
+    /// that has it.
+    pub narrow: Option<Branch>,
     /// The order: attributes that are not the same in all documents, then ids.
     pub order: Vec<OrderBy>,
     /// The direction of ids.
@@ -126,6 +129,7 @@ impl Question<'_> {
         let plan = |branches: Vec<Found>| Plan {
             sort: branches.iter().any(|f| !f.native),
             scan: branches.iter().any(|f| f.scan),
+            narrow: self.narrow(&branches, &order, id_order),
             branches: branches.into_iter().map(|f| f.branch).collect(),
             order: order.clone(),
             id_order,
@@ -179,7 +183,22 @@ impl Question<'_> {
             indexes.filter(|(i, index)| (self.ready)(*i) && wanted(&index.name)).map(|(i, _)| Some(i));
         let candidates = usable.chain(self.hint.is_none().then_some(None));
         let found = candidates.filter_map(|i| self.access(i, &conditions, filter, order, id_order));
-        found.min_by_key(|f| f.cost()).map(Some)
+        found.min_by_key(|f| f.cost(self.unordered)).map(Some)
+    }
+
+    /// The index that decides more than the one that was found for the order.
+    fn narrow(&self, found: &[Found], order: &[OrderBy], id_order: Direction) -> Option<Branch> {
+        let [found] = found else { return None };
+        if found.branch.covered || !found.native || found.scan || self.hint.is_some() {
+            return None;
+        }
+        let filter = &found.branch.filter;
+        let conditions = Conditions::of(self.def, conjuncts(filter));
+        let usable = (0..self.def.indexes.len()).filter(|i| (self.ready)(*i));
+        let others = usable.filter_map(|i| self.access(Some(i), &conditions, filter, order, id_order));
+        // A range alone may choose nearly all.
+        let narrower = others.filter(|f| !f.scan && f.weight / 2 > found.weight / 2);
+        narrower.min_by_key(|f| f.cost(true)).map(|f| f.branch)
     }
 
     fn access(
@@ -310,14 +329,15 @@ struct Found {
 }
 
 impl Found {
-    /// Smaller is better.
-    fn cost(&self) -> (bool, bool, bool, std::cmp::Reverse<usize>, bool) {
+    /// Smaller is better. Where an index decides no more than the order of ids does, it is worth something for its own order only:
+    /// documents by their keys are nearer.
+    fn cost(&self, unordered: bool) -> (bool, bool, bool, std::cmp::Reverse<usize>, bool) {
         (
             self.scan,
             !self.unique,
             !self.native,
             std::cmp::Reverse(self.weight),
-            self.branch.access.index.is_none(),
+            self.branch.access.index.is_none() != unordered,
         )
     }
 }

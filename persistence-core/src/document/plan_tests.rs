@@ -171,6 +171,19 @@ fn without_an_order_the_longest_part_of_an_index_counts() {
     };
     let p = question(false).plan().unwrap();
     assert_eq!((index(&p), p.branches[0].covered), (None, false), "in the order of ids");
+    let narrow = p.narrow.unwrap();
+    assert_eq!(narrow.access.index.map(|i| &*def.indexes[i].name), Some("by_kind"), "while it finds few");
     let p = question(true).plan().unwrap();
     assert_eq!((index(&p).as_deref(), p.branches[0].covered, p.sort), (Some("by_kind"), true, false));
+    // Whatever the order, documents themselves are nearer than entries that decide no more.
+    let whole = project().checked(&def).unwrap();
+    let p = Question { filter: &whole, ..question(true) }.plan().unwrap();
+    assert_eq!((index(&p), p.branches[0].covered), (None, true));
+}
+
+#[test]
+fn a_range_alone_is_not_worth_sorting_for() {
+    let recent = Filter::gt(path("updated"), crate::time::Timestamp(5));
+    let p = plan(project().and(recent), &[], None, false).unwrap();
+    assert_eq!((index(&p), p.narrow.is_none(), p.sort), (None, true, false));
 }

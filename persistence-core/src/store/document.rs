@@ -162,6 +162,9 @@ pub struct DocumentPage {
 /// How a query is answered, the same on every driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explain {
+    /// What is read first, and sorted, if it finds at most 1,000 documents: an index that decides more than the one that has the
+    /// order. Only if it finds more are the others read.
+    pub narrow: Option<ExplainedAccess>,
     /// What is read; several for alternatives.
     pub accesses: Vec<ExplainedAccess>,
     /// Whether the order comes from the index; else everything is read and sorted.

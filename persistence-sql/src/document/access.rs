@@ -137,8 +137,13 @@ impl<'a> Query<'a> {
         format!("SELECT {} FROM {}{}{order} LIMIT ?", columns.join(", "), self.from(), self.filter())
     }
 
+    /// What is read of a document: not its partition, where that is known.
     fn columns(&self) -> impl Iterator<Item = &'static str> + use<> {
-        key_columns(self.def).iter().chain(rows::REST).copied()
+        let key = match within(self.def, self.access) {
+            Some(_) => &["id"],
+            None => key_columns(self.def),
+        };
+        key.iter().chain(rows::REST).copied()
     }
 
     fn merged_columns(&self) -> String {
@@ -367,6 +372,14 @@ fn contained(a: &Attribute, v: &Scalar) -> Vec<serde_json::Value> {
         Scalar::Time(t) => t.0.into(),
     };
     vec![serde_json::Value::Array(vec![element])]
+}
+
+/// The only partition that an access reads.
+pub(super) fn within<'a>(def: &CollectionDef, access: &'a Access) -> Option<&'a str> {
+    match access.partitions.as_deref() {
+        Some([one]) if is_partitioned(def) => Some(one),
+        _ => None,
+    }
 }
 
 /// A condition that the rows of a key's list satisfy.

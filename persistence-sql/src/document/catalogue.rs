@@ -6,6 +6,7 @@ use crate::core::document::{CollectionDef, definition::identifier};
 use crate::core::{Context, Error, Result};
 use crate::value::{Kind, SqlRow, Value};
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,12 +39,35 @@ pub(crate) struct Collection {
     pub(super) revision: i64,
 }
 
-impl Collection {
-    /// Whether an index may be read, by its place.
-    pub(super) fn is_ready(&self, index: usize) -> bool {
-        self.def.indexes.get(index).is_some_and(|i| self.ready.contains(&names::index(&self.def, i)))
+/// A collection as it is known: what every query asks of it was found out once.
+pub(crate) struct Known {
+    pub(super) collection: Collection,
+    /// Which indexes may be read, by their places.
+    readable: Vec<bool>,
+}
+
+impl Deref for Known {
+    type Target = Collection;
+
+    fn deref(&self) -> &Collection {
+        &self.collection
+    }
+}
+
+impl Known {
+    fn new(collection: Collection) -> Self {
+        let ready = |i| collection.ready.contains(&names::index(&collection.def, i));
+        let readable = collection.def.indexes.iter().map(ready).collect();
+        Known { collection, readable }
     }
 
+    /// Whether an index may be read, by its place.
+    pub(super) fn is_ready(&self, index: usize) -> bool {
+        self.readable.get(index).is_some_and(|readable| *readable)
+    }
+}
+
+impl Collection {
     fn read(row: &mut SqlRow) -> Result<Self> {
         let damaged = |e| Error::corrupted("document_collections", "unreadable definition").with_source(e);
         let (def, ready) = (row.text()?, row.text()?);
@@ -68,10 +92,10 @@ impl Collection {
 
 /// The collections that are known.
 #[derive(Default)]
-pub(crate) struct Collections(Mutex<HashMap<String, (Instant, Arc<Collection>)>>);
+pub(crate) struct Collections(Mutex<HashMap<String, (Instant, Arc<Known>)>>);
 
 impl Collections {
-    fn known(&self) -> MutexGuard<'_, HashMap<String, (Instant, Arc<Collection>)>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, (Instant, Arc<Known>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -88,7 +112,7 @@ pub(super) async fn load(tx: &mut crate::tx::Tx, name: &str) -> Result<Option<Co
 
 impl Bucket {
     /// A collection, as it is or was a moment ago; `NotFound` if there is none.
-    pub(super) async fn collection(&self, cx: &Context, name: &str) -> Result<Arc<Collection>> {
+    pub(super) async fn collection(&self, cx: &Context, name: &str) -> Result<Arc<Known>> {
         identifier(name)?;
         if let Some((at, known)) = self.collections.known().get(name)
             && at.elapsed() < LEASE
@@ -101,13 +125,13 @@ impl Bucket {
             self.collections.forget(name);
             return Err(Error::not_found("collection", name));
         };
-        let found = Arc::new(Collection::read(&mut row)?);
+        let found = Arc::new(Known::new(Collection::read(&mut row)?));
         self.collections.known().insert(name.to_owned(), (began, Arc::clone(&found)));
         Ok(found)
     }
 
     /// The collection anew, if it is not as it was known any more.
-    pub(super) async fn changed(&self, cx: &Context, known: &Collection) -> Option<Arc<Collection>> {
+    pub(super) async fn changed(&self, cx: &Context, known: &Known) -> Option<Arc<Known>> {
         self.collections.forget(&known.def.name);
         let now = self.collection(cx, &known.def.name).await.ok()?;
         (now.revision != known.revision).then_some(now)

@@ -3,7 +3,7 @@
 
 use crate::core::document::{Arity, Attribute, CollectionDef, IndexDef};
 use crate::naming::{DOCUMENT_ENTRIES, DOCUMENT_INDEX, DOCUMENTS};
-use std::fmt::Debug;
+use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// PostgreSQL keeps 63 bytes of a name, of which the prefix of the user's choice may take 20.
@@ -11,8 +11,11 @@ const LONGEST: usize = 40;
 /// How much of a readable name stays beside hashes.
 const READABLE: usize = 16;
 
-fn hash(what: &impl Debug) -> String {
-    format!("{:016x}", xxh3_64(format!("{what:?}").as_bytes()))
+/// Of the form that definitions are stored in, which stays what it is.
+fn hash(what: &impl Serialize) -> String {
+    // Plain data: it cannot fail.
+    let form = serde_json::to_vec(what).unwrap_or_default();
+    format!("{:016x}", xxh3_64(&form))
 }
 
 /// A number for a name, that others are unlikely to have.
@@ -37,7 +40,7 @@ pub(super) const COLUMN: &str = "k_";
 
 /// The column of an attribute.
 pub(super) fn column(a: &Attribute) -> String {
-    format!("{COLUMN}{}_{}", a.name, &hash(&(&a.path, a.ty, a.arity, &a.missing))[..8])
+    format!("{COLUMN}{}_{}", a.name, &hash(a)[..8])
 }
 
 /// What the names of all indexes of a collection begin with.

@@ -30,6 +30,11 @@ pub(super) fn key_kinds(def: &CollectionDef) -> Vec<Kind> {
 pub(super) const REST: &[&str] = &["data", "version", "created_at", "updated_at", "deleted_at", "expires_at"];
 const REST_KINDS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
 
+/// The kinds of a document's columns, id first.
+pub(super) fn kinds_within(def: &CollectionDef) -> Vec<Kind> {
+    [&[id_kind(def)], REST_KINDS].concat()
+}
+
 /// A document's columns, key first.
 pub(super) fn columns(json: Json, def: &CollectionDef) -> String {
     let name = |c: &&'static str| if *c == "data" && json == Json::Postgres { "data::text" } else { *c };
@@ -45,16 +50,29 @@ pub(super) fn kinds(def: &CollectionDef) -> Vec<Kind> {
 /// A key that was read.
 pub(super) fn key(def: &CollectionDef, row: &mut SqlRow) -> Result<DocumentKey> {
     let partition = if is_partitioned(def) { Some(row.text()?) } else { None };
-    let id = match id_kind(def) {
+    Ok(DocumentKey { partition, id: id(def, row)? })
+}
+
+fn id(def: &CollectionDef, row: &mut SqlRow) -> Result<DocumentId> {
+    Ok(match id_kind(def) {
         Kind::Uuid => DocumentId::Uuid(row.uuid()?),
         _ => DocumentId::Text(row.text()?),
-    };
-    Ok(DocumentKey { partition, id })
+    })
 }
 
 /// A document that was read, key first.
 pub(super) fn document(def: &CollectionDef, row: &mut SqlRow) -> Result<Document> {
     let key = key(def, row)?;
+    keyed(def, key, row)
+}
+
+/// A document that was read within a partition, id first.
+pub(super) fn document_within(def: &CollectionDef, partition: &str, row: &mut SqlRow) -> Result<Document> {
+    let key = DocumentKey { partition: Some(partition.to_owned()), id: id(def, row)? };
+    keyed(def, key, row)
+}
+
+fn keyed(def: &CollectionDef, key: DocumentKey, row: &mut SqlRow) -> Result<Document> {
     let text = row.text()?;
     let body = serde_json::from_str(&text).map_err(|e| {
         Error::corrupted(format!("document {} {key}", def.name), "is not JSON").with_source(e)

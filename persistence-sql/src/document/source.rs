@@ -1,7 +1,7 @@
 //! Reading: by key, and what the engine of finds asks for.
 
-use super::access::{Query, keyed};
-use super::catalogue::Collection;
+use super::access::{Query, keyed, within};
+use super::catalogue::Known;
 use super::names;
 use super::rows::{self, key_columns, key_values, kinds};
 use crate::bucket::{self, Bucket};
@@ -14,7 +14,7 @@ use crate::dialect::Json;
 use crate::tx::Tx;
 use crate::value::{Kind, Value};
 use async_trait::async_trait;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -66,6 +66,11 @@ impl DocumentSource for Bucket {
         limit: usize,
     ) -> Result<Vec<Document>> {
         let (sql, args) = Query::new(self.dialect, def, access).select(after, limit)?;
+        if let Some(partition) = within(def, access) {
+            let rows = self.query(cx, TABLE, &sql, args, &rows::kinds_within(def)).await?;
+            let document = |mut row| rows::document_within(def, partition, &mut row);
+            return rows.into_iter().map(document).collect();
+        }
         let rows = self.query(cx, TABLE, &sql, args, &kinds(def)).await?;
         rows.into_iter().map(|mut row| rows::document(def, &mut row)).collect()
     }
@@ -107,9 +112,12 @@ impl Bucket {
             deleted && !d.is_expired(now)
         };
         let found = bucket::read(cx, TABLE, find).await?;
-        let found: HashMap<_, _> =
+        let mut found: HashMap<_, _> =
             found.into_iter().filter(|(d, _)| shown(d)).map(|(d, _)| (d.key.clone(), d)).collect();
-        Ok(req.keys.iter().map(|key| found.get(key).cloned()).collect())
+        // Each is asked for once, as a rule, and then it is handed over as it is.
+        let distinct = req.keys.iter().collect::<HashSet<_>>().len() == req.keys.len();
+        let mut of = |key| if distinct { found.remove(key) } else { found.get(key).cloned() };
+        Ok(req.keys.iter().map(&mut of).collect())
     }
 
     /// Asks a collection, and once more if it failed because the collection has changed.
@@ -117,7 +125,7 @@ impl Bucket {
         &'a self,
         cx: &'a Context,
         name: &str,
-        ask: impl Fn(Arc<Collection>) -> F,
+        ask: impl Fn(Arc<Known>) -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>> + 'a,
@@ -134,7 +142,7 @@ impl Bucket {
 
     pub(super) async fn find(&self, cx: &Context, req: &FindDocuments) -> Result<DocumentPage> {
         let now = self.env.clock.now();
-        let find = |c: Arc<Collection>| async move {
+        let find = |c: Arc<Known>| async move {
             let ready = |i| c.is_ready(i);
             Finder { source: self, def: &c.def, ready: &ready, now }.find(cx, req).await
         };
@@ -143,7 +151,7 @@ impl Bucket {
 
     pub(super) async fn count_found(&self, cx: &Context, req: &CountDocuments) -> Result<u64> {
         let now = self.env.clock.now();
-        let count = |c: Arc<Collection>| async move {
+        let count = |c: Arc<Known>| async move {
             let ready = |i| c.is_ready(i);
             Finder { source: self, def: &c.def, ready: &ready, now }.count(cx, req).await
         };
@@ -152,7 +160,7 @@ impl Bucket {
 
     pub(super) async fn explain(&self, cx: &Context, req: &FindDocuments) -> Result<Explain> {
         let now = self.env.clock.now();
-        let explain = |c: Arc<Collection>| async move {
+        let explain = |c: Arc<Known>| async move {
             let ready = |i| c.is_ready(i);
             Finder { source: self, def: &c.def, ready: &ready, now }.explain(req)
         };

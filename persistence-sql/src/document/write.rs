@@ -1,6 +1,6 @@
 //! Writing: look, decide, write, in one transaction.
 
-use super::catalogue::Collection;
+use super::catalogue::Known;
 use super::put::{Inserts, remove, remove_all, replace};
 use super::rows::{key_columns, key_values};
 use super::source::{TABLE, select};
@@ -27,7 +27,7 @@ const REVISIONS: &str = "SELECT name, revision FROM document_collections WHERE "
 /// A call, and what its tries know of each other.
 pub(super) struct Call {
     pub(super) writes: Vec<DocumentWrite>,
-    collections: Vec<Arc<Collection>>,
+    collections: Vec<Arc<Known>>,
     pub(super) attempt: AttemptId,
     pub(super) now: Timestamp,
     pub(super) memory: Arc<Memory>,
@@ -328,7 +328,7 @@ impl Bucket {
         Err(if maybe { e } else { e.with_outcome(Outcome::NotApplied) })
     }
 
-    fn checked(&self, writes: &[DocumentWrite], collections: &[Arc<Collection>]) -> Result<()> {
+    fn checked(&self, writes: &[DocumentWrite], collections: &[Arc<Known>]) -> Result<()> {
         writes.iter().zip(collections).try_for_each(|(w, c)| check(&c.def, w).map(drop))
     }
 

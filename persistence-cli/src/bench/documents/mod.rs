@@ -38,6 +38,9 @@ pub(super) struct Documents {
     /// Rounds; the table shows medians
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
+    /// Measure only what has this in its name, as "by id" or "create"
+    #[arg(long, value_name = "TEXT", conflicts_with = "index_under_writers")]
+    only: Option<String>,
     /// Add indexes while this many writers write, instead of measuring queries; the first number of --writers that is not 1
     #[arg(long)]
     index_under_writers: bool,
@@ -49,6 +52,11 @@ pub(super) struct Documents {
 impl Documents {
     fn corpus(&self) -> Corpus {
         Corpus { documents: if self.nightly { 200_000 } else { self.documents } }
+    }
+
+    /// Whether what has this name is to be measured.
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(&**only))
     }
 }
 

@@ -51,32 +51,31 @@ async fn measured(
     report.loaded = Some(Loaded { took, by_hand });
     let deep = deep(library, corpus).await?;
     let mut sides = Sides { library, corpus, deep: Arc::new(deep), hand, readers: None };
-    for query in Query::ALL {
+    let queries: Vec<Query> = Query::ALL.into_iter().filter(|q| args.wants(&q.name(corpus))).collect();
+    for &query in &queries {
         let line = sides.check(query).await?;
         report.lines.push(line);
     }
     let time = Duration::from_secs_f64(args.seconds);
     for round in 0..args.rounds {
         output::complain(&format!("round {} of {}: queries", round + 1, args.rounds));
-        for (i, query) in Query::ALL.into_iter().enumerate() {
+        for (i, &query) in queries.iter().enumerate() {
             let unindexed = round == 0 || round + 1 == args.rounds;
             sides.query(query, round, time, &mut report.lines[i], unindexed).await?;
         }
     }
-    let queries = report.lines.len();
     let counts: Vec<u16> = args.writers.iter().copied().filter(|n| *n > 0).collect();
+    let kinds = |writers| Kind::ALL.into_iter().filter(move |k| args.wants(&k.name(writers)));
     for &writers in &counts {
-        for kind in Kind::ALL {
-            report.lines.push(Line::new(kind.name(writers)));
-        }
+        report.lines.extend(kinds(writers).map(|k| Line::new(k.name(writers))));
     }
     let made = Arc::new([AtomicU64::new(corpus.documents), AtomicU64::new(corpus.documents)]);
     let mut all = HashMap::new();
     for round in 0..args.rounds {
-        let mut at = queries;
+        let mut at = queries.len();
         for (group, &writers) in counts.iter().enumerate() {
             output::complain(&format!("round {} of {}: {writers} writers", round + 1, args.rounds));
-            for kind in Kind::ALL {
+            for kind in kinds(writers) {
                 let pair = match all.remove(&(kind, writers)) {
                     Some(pair) => pair,
                     None => sides.writers(kind, writers, (group, counts.len()), &made).await?,

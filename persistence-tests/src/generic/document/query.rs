@@ -59,6 +59,35 @@ crate::cases! {
         }
     }
 
+    /// An index that decides more than the one that has the order is read first, and sorted, if it finds few; and what is found does
+    /// not depend on which one it was, from the first page to the last.
+    #[covers("document.find_documents", "document.explain_documents")]
+    async fn few_are_sorted_rather_than_looked_for(t) {
+        let docs = seeded(t).await?;
+        let kind = Filter::eq(path("project"), "p").and(Filter::eq(path("kind"), 0));
+        let named = Filter::Prefix(path("name"), "app-".to_owned());
+        for (filter, order, native, wanted) in [
+            (kind.clone(), vec![], None, "d00 d06"),
+            (kind.and(named), vec![OrderBy::desc(path("updated_at"))], Some("by_kind"), "d00 d06"),
+            (Filter::eq(path("project"), "q").and(Filter::eq(path("kind"), 1)), vec![], None, "d01 d07"),
+        ] {
+            let query = FindDocuments { id_order: Some(Direction::Ascending), ..docs.query(filter, &order, 1) };
+            let explained = docs.explain(&query).await?;
+            let narrow = explained.narrow.as_ref().and_then(|a| a.index.as_deref());
+            assert_eq!(narrow, native.is_none().then_some("by_kind"), "{query:?}: {explained:?}");
+            assert_eq!(explained.accesses[0].index.as_deref(), native);
+            // More than are allowed are looked for in the order of the answer.
+            for scan in [ScanPolicy::Forbid, ScanPolicy::Allow { max_documents: 2 }, ScanPolicy::Allow { max_documents: 1 }] {
+                let query = FindDocuments { scan, ..query.clone() };
+                let ids: Vec<_> = docs.all(&query).await?.into_iter().map(|d| d.key.id.to_string()).collect();
+                assert_eq!(ids.join(" "), wanted, "{query:?}");
+            }
+            let first = docs.page(&query).await?;
+            let looked_at = if narrow.is_some() { 2 } else { 1 };
+            assert_eq!((first.documents.len(), first.examined), (1, looked_at), "{query:?}");
+        }
+    }
+
     /// Where no index chooses the documents the query fails with the index to declare, unless it may scan; the scan ends at
     /// what was allowed.
     #[covers(
