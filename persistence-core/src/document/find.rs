@@ -98,9 +98,9 @@ impl Finder<'_> {
             _ => None,
         };
         if let Some((branch, docs)) = few {
-            let shown = docs.into_iter().filter(|doc| self.answers(branch, req.deleted, doc));
-            let all = shown.map(|doc| (self.rank(&plan, &doc), doc)).collect();
-            page.sort(&plan, all, after.as_ref(), size);
+            let mut all = Found::of(std::slice::from_ref(branch));
+            docs.into_iter().for_each(|doc| self.keep(&plan, branch, req.deleted, doc, &mut all));
+            page.sort(&plan, all.documents, after.as_ref(), size);
         } else if plan.sort {
             let all = self.all(cx, &plan, req.deleted, sorted).await?;
             page.examined = all.len();
@@ -266,8 +266,7 @@ impl Finder<'_> {
         deleted: Deleted,
         budget: usize,
     ) -> Result<Vec<(Position, Document)>> {
-        let (mut found, mut seen) = (Vec::new(), HashSet::new());
-        let (several, mut examined) = (plan.branches.len() > 1, 0);
+        let (mut found, mut examined) = (Found::of(&plan.branches), 0);
         for branch in &plan.branches {
             let (mut after, mut chunk) = (None, CHUNK);
             if plan.scan && plan.sort {
@@ -289,24 +288,47 @@ impl Finder<'_> {
                     return Err(e.with_outcome(Outcome::NotApplied));
                 }
                 after = docs.last().map(|d| branch_position(self.def, branch, d));
-                for doc in docs {
-                    // Another branch may have found it as well.
-                    if self.answers(branch, deleted, &doc) && (!several || seen.insert(doc.key.clone())) {
-                        found.push((self.rank(plan, &doc), doc));
-                    }
-                }
+                docs.into_iter().for_each(|doc| self.keep(plan, branch, deleted, doc, &mut found));
                 if end {
                     break;
                 }
             }
         }
-        Ok(found)
+        Ok(found.documents)
+    }
+
+    /// Adds a document to what is found, if it is one of the answer.
+    fn keep(&self, plan: &Plan, branch: &Branch, deleted: Deleted, doc: Document, found: &mut Found) {
+        if !self.answers(branch, deleted, &doc) {
+            return;
+        }
+        if let Some(seen) = &mut found.seen
+            && !seen.insert(doc.key.clone())
+        {
+            return;
+        }
+        found.documents.push((self.rank(plan, &doc), doc));
     }
 
     /// What an access finds, if that is not more than so many.
     async fn few(&self, cx: &Context, branch: &Branch, most: usize) -> Result<Option<Vec<Document>>> {
         let docs = self.source.read(cx, self.def, &branch.access, None, most.saturating_add(1)).await?;
         Ok((docs.len() <= most).then_some(docs))
+    }
+}
+
+/// Documents of the answer, each once.
+struct Found {
+    documents: Vec<(Position, Document)>,
+    /// Those that are there, where one may be found several times: by several branches, or by several of its values.
+    seen: Option<HashSet<DocumentKey>>,
+}
+
+impl Found {
+    fn of(branches: &[Branch]) -> Self {
+        let lists = |b: &Branch| b.access.equal.iter().any(|values| values.len() > 1);
+        let again = branches.len() > 1 || branches.iter().any(lists);
+        Found { documents: Vec::new(), seen: again.then(HashSet::new) }
     }
 }
 
