@@ -3,7 +3,7 @@
 use super::Defect::{self, Bucket, Clock, Driver, Stores};
 use super::rows::Flaw::*;
 use super::rows::Meaning;
-use super::{Mutant, tasks, whole};
+use super::{Mutant, documents, tasks, whole};
 
 const fn mutant(name: &'static str, defect: Defect, killed_by: &'static [&'static str]) -> Mutant {
     Mutant { name, killed_by, defect }
@@ -98,7 +98,11 @@ pub(super) fn all() -> Vec<Mutant> {
         mutant(
             "last_op_lost",
             Driver(LastOpLost),
-            &["history::a_fork_shares_what_is_before_it", "task::tasks_come_in_order"],
+            &[
+                "history::a_fork_shares_what_is_before_it",
+                "task::tasks_come_in_order",
+                "document::indexes_follow_the_document",
+            ],
         ),
         mutant("done_again_later", Driver(DoneAgainLater), &["task::an_owner_updates_its_queue"]),
         mutant(
@@ -190,7 +194,11 @@ pub(super) fn all() -> Vec<Mutant> {
         mutant(
             "unknown_is_done",
             Bucket(UnknownIsDone),
-            &["task::a_lost_answer_to_a_create_is_found", "queue::a_lost_answer_to_an_enqueue_is_found"],
+            &[
+                "task::a_lost_answer_to_a_create_is_found",
+                "queue::a_lost_answer_to_an_enqueue_is_found",
+                "document::a_lost_answer_to_a_document_write_is_found",
+            ],
         ),
         mutant(
             "unknown_is_not_done",
@@ -204,6 +212,8 @@ pub(super) fn all() -> Vec<Mutant> {
                 "task::a_sticky_queue_ends_on_time",
                 "task::a_task_ends_on_time",
                 "maintenance::a_sweep_deletes_what_expired",
+                "document::an_expired_document_is_gone",
+                "visibility::a_deletion_is_remembered_for_a_while",
                 "model::sequences_do_what_the_contract_says",
             ],
         ),
@@ -219,7 +229,11 @@ pub(super) fn all() -> Vec<Mutant> {
         mutant(
             "expires_early",
             Clock(whole::early),
-            &["task::a_sticky_queue_ends_on_time", "maintenance::a_sweep_deletes_what_expired"],
+            &[
+                "task::a_sticky_queue_ends_on_time",
+                "maintenance::a_sweep_deletes_what_expired",
+                "document::an_expired_document_is_gone",
+            ],
         ),
         mutant(
             "no_details",
@@ -229,7 +243,12 @@ pub(super) fn all() -> Vec<Mutant> {
         mutant(
             "never_maybe",
             Stores(whole::never_maybe),
-            &["task::an_add_before_a_takeover_says_maybe", "history::without_an_answer_history_says_maybe"],
+            &[
+                "task::an_add_before_a_takeover_says_maybe",
+                "history::without_an_answer_history_says_maybe",
+                "document::without_an_answer_document_writes_say_maybe",
+                "metadata::without_an_answer_changes_of_namespaces_say_maybe",
+            ],
         ),
         mutant(
             "conflicts_are_outages",
@@ -272,5 +291,93 @@ pub(super) fn all() -> Vec<Mutant> {
             &["task::completing_with_a_limit_counts_exactly", "task::completing_counts_expired_tasks"],
         ),
         mutant("zero_is_one", Stores(tasks::zero_is_one), &["task::task_tokens_fit_their_query_only"]),
+    ]
+    .into_iter()
+    .chain(of_documents())
+    .collect()
+}
+
+/// Documents, and what is made of them.
+fn of_documents() -> Vec<Mutant> {
+    vec![
+        mutant(
+            "document_version_unchecked",
+            Stores(documents::version_unchecked),
+            &[
+                "document::preconditions_are_checked",
+                "document::no_increment_is_lost",
+                "metadata::every_change_has_its_version",
+                "endpoint::every_change_of_endpoints_is_counted",
+                "user_data::no_update_of_user_data_is_lost",
+            ],
+        ),
+        mutant(
+            "document_absence_unchecked",
+            Stores(documents::absence_unchecked),
+            &[
+                "document::a_document_is_created_once",
+                "document::one_writer_wins",
+                "cluster::one_save_wins",
+                "metadata::one_creation_wins",
+            ],
+        ),
+        mutant(
+            "document_match_unchecked",
+            Stores(documents::match_unchecked),
+            &["document::preconditions_are_checked"],
+        ),
+        mutant(
+            "documents_one_by_one",
+            Stores(documents::one_by_one),
+            &["document::a_partition_is_written_together", "document::a_key_may_change_hands_in_one_write"],
+        ),
+        mutant("hidden_shown", Stores(documents::hidden_shown), &["document::a_soft_delete_hides"]),
+        mutant(
+            "scans_at_will",
+            Stores(documents::scans_at_will),
+            &["document::an_unindexed_query_names_the_index"],
+        ),
+        mutant(
+            "order_lost",
+            Stores(documents::order_lost),
+            &[
+                "document::random_queries_find_what_they_must",
+                "document::pipecd_is_served",
+                "visibility::orders_are_as_they_are_told",
+            ],
+        ),
+        mutant(
+            "document_page_too_short",
+            Stores(documents::page_too_short),
+            &[
+                "document::ties_are_paged_exactly",
+                "document::what_stays_is_paged_once",
+                "endpoint::endpoints_are_listed",
+                "visibility::what_stays_is_listed_once",
+            ],
+        ),
+        mutant("any_document_token", Stores(documents::any_token), &["document::tokens_are_exact"]),
+        mutant(
+            "document_token_at_end",
+            Stores(documents::token_at_end),
+            &["document::ties_are_paged_exactly", "metadata::namespaces_are_listed"],
+        ),
+        mutant(
+            "document_count_too_large",
+            Stores(documents::count_too_large),
+            &["document::declared_conditions_need_no_scan", "user_data::builds_are_known_once"],
+        ),
+        mutant(
+            "index_untold",
+            Stores(documents::index_untold),
+            &["document::unique_keys_are_taken_once", "metadata::ids_and_names_are_taken_once"],
+        ),
+        mutant("plan_applied", Stores(documents::plan_applied), &["document::ensuring_is_idempotent"]),
+        mutant(
+            "sweep_idle",
+            Stores(documents::sweep_idle),
+            &["document::a_sweep_removes_what_expired", "cluster::members_expire"],
+        ),
+        mutant("numbers_rounded", Stores(documents::rounded), &["document::a_document_is_read_back"]),
     ]
 }

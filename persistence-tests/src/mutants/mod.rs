@@ -3,7 +3,9 @@
 //! A suite is worth what it catches. Every mutant is the given driver, or the bucket on it, with one thing broken; each of
 //! the cases that it names must fail on it, and pass on the driver as it is.
 
+mod documents;
 mod list;
+mod parts;
 pub(crate) mod rows;
 mod tasks;
 mod whole;
@@ -47,7 +49,7 @@ enum Defect {
     /// In the time that the bucket goes by.
     Clock(fn(Env) -> Env),
     /// In the stores as a whole.
-    Stores(fn(Arc<dyn Persistence>) -> Arc<dyn Persistence>),
+    Stores(fn(Arc<dyn Persistence>, Env) -> Arc<dyn Persistence>),
 }
 
 /// Every mutant.
@@ -176,8 +178,8 @@ impl Opener for Wronged {
             store = Arc::new(Wrong::new(store, flaw));
         }
         let env = if let Some(Defect::Clock(wrong)) = self.defect { wrong(env) } else { env };
-        let p = persistence_nosql::open(store, env).await?;
-        Ok(if let Some(Defect::Stores(wrong)) = self.defect { wrong(p) } else { p })
+        let p = persistence_nosql::open(store, env.clone()).await?;
+        Ok(if let Some(Defect::Stores(wrong)) = self.defect { wrong(p, env) } else { p })
     }
 
     async fn another(&self, env: Env) -> Result<Arc<dyn Persistence>> {

@@ -1,9 +1,9 @@
 //! Wrong task queues: pages and counts.
 
+use super::parts::Parts;
 use async_trait::async_trait;
-use persistence_core::derived::DerivedStores;
 use persistence_core::store::*;
-use persistence_core::{Context, DriverInfo, ErrorKind, Page, PageRequest, Persistence, Result};
+use persistence_core::{Context, Env, ErrorKind, Page, PageRequest, Persistence, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -27,8 +27,9 @@ struct Wrong {
 macro_rules! wrong {
     ($($(#[$doc:meta])* $name:ident = $flaw:ident;)*) => {$(
         $(#[$doc])*
-        pub(super) fn $name(inner: Arc<dyn Persistence>) -> Arc<dyn Persistence> {
-            Arc::new(Wrong { inner, flaw: Flaw::$flaw, done: AtomicBool::new(false) })
+        pub(super) fn $name(inner: Arc<dyn Persistence>, _: Env) -> Arc<dyn Persistence> {
+            let tasks = Wrong { inner: inner.clone(), flaw: Flaw::$flaw, done: AtomicBool::new(false) };
+            Arc::new(Parts::of(inner).tasks(tasks))
         }
     )*};
 }
@@ -46,49 +47,6 @@ wrong! {
     no_limit = NoLimit;
     /// A page size of 0 is taken for 1.
     zero_is_one = ZeroIsOne;
-}
-
-#[async_trait]
-impl Persistence for Wrong {
-    fn info(&self) -> &DriverInfo {
-        self.inner.info()
-    }
-
-    fn shards(&self) -> &dyn ShardStore {
-        self.inner.shards()
-    }
-
-    fn executions(&self) -> &dyn ExecutionStore {
-        self.inner.executions()
-    }
-
-    fn history(&self) -> &dyn HistoryStore {
-        self.inner.history()
-    }
-
-    fn tasks(&self) -> &dyn TaskStore {
-        self
-    }
-
-    fn queues(&self) -> &dyn QueueStore {
-        self.inner.queues()
-    }
-
-    fn documents(&self) -> &dyn DocumentStore {
-        self.inner.documents()
-    }
-
-    fn derived(&self) -> &dyn DerivedStores {
-        self.inner.derived()
-    }
-
-    fn maintenance(&self) -> &dyn MaintenanceStore {
-        self.inner.maintenance()
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
-    }
 }
 
 #[async_trait]

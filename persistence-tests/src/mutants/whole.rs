@@ -1,12 +1,8 @@
 //! Wrong buckets: the wrong time, and wrong words about failures.
 
-use async_trait::async_trait;
-use persistence_core::derived::DerivedStores;
+use super::parts::{Closing, Parts};
 use persistence_core::layer::{Call, Layer, Layered, Op};
-use persistence_core::store::*;
-use persistence_core::{
-    Clock, Context, Detail, DriverInfo, Env, Error, Outcome, Persistence, Result, Timestamp,
-};
+use persistence_core::{Clock, Context, Detail, Env, Error, Outcome, Persistence, Result, Timestamp};
 use std::sync::Arc;
 
 struct Off {
@@ -58,7 +54,7 @@ fn words(p: Arc<dyn Persistence>, change: fn(Error) -> Error) -> Arc<dyn Persist
 }
 
 /// Refusals do not tell what was found.
-pub(super) fn no_details(p: Arc<dyn Persistence>) -> Arc<dyn Persistence> {
+pub(super) fn no_details(p: Arc<dyn Persistence>, _: Env) -> Arc<dyn Persistence> {
     words(p, |e| {
         Error::new(match e.detail().clone() {
             Detail::ShardOwnershipLost { shard_id, expected, .. } => {
@@ -79,75 +75,21 @@ pub(super) fn no_details(p: Arc<dyn Persistence>) -> Arc<dyn Persistence> {
 }
 
 /// No failed write can have been applied, it says.
-pub(super) fn never_maybe(p: Arc<dyn Persistence>) -> Arc<dyn Persistence> {
+pub(super) fn never_maybe(p: Arc<dyn Persistence>, _: Env) -> Arc<dyn Persistence> {
     words(p, |e| e.with_outcome(Outcome::NotApplied))
 }
 
 /// A conflict is an outage, it says.
-pub(super) fn conflicts_are_outages(p: Arc<dyn Persistence>) -> Arc<dyn Persistence> {
+pub(super) fn conflicts_are_outages(p: Arc<dyn Persistence>, _: Env) -> Arc<dyn Persistence> {
     words(p, |e| if e.is_conflict() { Error::unavailable("write", "conflict") } else { e })
 }
 
-/// Closes by the wrong rules.
-struct Closing {
-    inner: Arc<dyn Persistence>,
-    at_all: bool,
-}
-
-#[async_trait]
-impl Persistence for Closing {
-    fn info(&self) -> &DriverInfo {
-        self.inner.info()
-    }
-
-    fn shards(&self) -> &dyn ShardStore {
-        self.inner.shards()
-    }
-
-    fn executions(&self) -> &dyn ExecutionStore {
-        self.inner.executions()
-    }
-
-    fn history(&self) -> &dyn HistoryStore {
-        self.inner.history()
-    }
-
-    fn tasks(&self) -> &dyn TaskStore {
-        self.inner.tasks()
-    }
-
-    fn queues(&self) -> &dyn QueueStore {
-        self.inner.queues()
-    }
-
-    fn documents(&self) -> &dyn DocumentStore {
-        self.inner.documents()
-    }
-
-    fn derived(&self) -> &dyn DerivedStores {
-        self.inner.derived()
-    }
-
-    fn maintenance(&self) -> &dyn MaintenanceStore {
-        self.inner.maintenance()
-    }
-
-    async fn close(&self) -> Result<()> {
-        if self.at_all {
-            let inner = self.inner.clone();
-            tokio::spawn(async move { inner.close().await });
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    }
-}
-
 /// Closing does nothing.
-pub(super) fn never_closed(inner: Arc<dyn Persistence>) -> Arc<dyn Persistence> {
-    Arc::new(Closing { inner, at_all: false })
+pub(super) fn never_closed(inner: Arc<dyn Persistence>, _: Env) -> Arc<dyn Persistence> {
+    Arc::new(Parts::of(inner).closing(Closing::Never))
 }
 
 /// Closing does not wait for what is under way.
-pub(super) fn closed_without_waiting(inner: Arc<dyn Persistence>) -> Arc<dyn Persistence> {
-    Arc::new(Closing { inner, at_all: true })
+pub(super) fn closed_without_waiting(inner: Arc<dyn Persistence>, _: Env) -> Arc<dyn Persistence> {
+    Arc::new(Parts::of(inner).closing(Closing::AtOnce))
 }

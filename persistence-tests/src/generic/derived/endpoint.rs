@@ -203,21 +203,27 @@ crate::cases! {
             let (p, cx, id) = (handles[i % 2].clone(), cx.clone(), EndpointId::new());
             async move {
                 line.wait().await;
+                let mut counted = Vec::new();
                 for version in 0..3 {
                     loop {
                         let table = p.endpoints().get_table_version(&cx, &GetEndpointTableVersion {}).await?;
                         match p.endpoints().put_endpoint(&cx, &put(id, version, table)).await {
                             Err(e) if e.kind() == ErrorKind::ConditionFailed => {}
-                            result => break result.map(drop)?,
+                            result => break counted.push(result?.table_version),
                         };
                     }
                 }
-                Ok::<_, Error>(id)
+                Ok::<_, Error>((id, counted))
             }
         });
-        for id in results.await {
-            assert_eq!(get(t, id?).await?.version, 3);
+        let mut counted = Vec::new();
+        for done in results.await {
+            let (id, versions) = done?;
+            assert_eq!(get(t, id).await?.version, 3);
+            counted.extend(versions);
         }
+        counted.sort_unstable();
+        assert_eq!(counted, (1..=24).collect::<Vec<i64>>(), "each has a version of its own");
         assert_eq!(table(t).await?, 24);
         handles[1].close().await?;
     }
