@@ -150,6 +150,13 @@ macro_rules! hand {
                 self.enter(documents).await
             }
 
+            /// One document, with its rows in the tables of entries.
+            async fn store(&mut self, sql: &'static str, doc: &Doc) -> Result<()> {
+                let (project, id, body) = columns(doc);
+                bind!(sqlx::query(sql), project, id, body, now(), now()).execute(&mut self.connection).await?;
+                self.enter(std::slice::from_ref(doc)).await
+            }
+
             async fn transact(
                 &mut self,
                 work: impl AsyncFnOnce(&mut Self) -> Result<()>,
@@ -158,6 +165,49 @@ macro_rules! hand {
                 let done = work(self).await;
                 self.connection.execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
                 done
+            }
+        }
+
+        impl super::Hand for Hand {
+            async fn set_up(url: &str) -> Result<Self> {
+                Hand::made(url).await
+            }
+
+            async fn another(&self) -> Result<Self> {
+                Hand::connect(self.options.clone()).await
+            }
+
+            async fn load(&mut self, documents: &[Doc]) -> Result<()> {
+                self.transact(async |hand| hand.insert(documents).await).await
+            }
+
+            async fn settle(&mut self) -> Result<()> {
+                self.settled().await
+            }
+
+            async fn ask(&mut self, ask: &Ask) -> Result<Rows> {
+                self.asked(ask).await
+            }
+
+            async fn create(&mut self, doc: &Doc) -> Result<()> {
+                self.transact(async |hand| hand.store(CREATE, doc).await).await
+            }
+
+            async fn replace(&mut self, doc: &Doc, version: i64) -> Result<()> {
+                let (project, id, body) = columns(doc);
+                let replace = bind!(sqlx::query(REPLACE), body, now(), project, id, version);
+                written(replace.execute(&mut self.connection).await?.rows_affected())
+            }
+
+            async fn put(&mut self, doc: &Doc) -> Result<()> {
+                self.transact(async |hand| hand.store(PUT, doc).await).await
+            }
+
+            async fn tear_down(mut self) -> Result<()> {
+                for sql in DROP {
+                    self.connection.execute(sql).await?;
+                }
+                Ok(())
             }
         }
     };

@@ -92,10 +92,9 @@ impl Hand {
         connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
         Ok(Hand { options, connection })
     }
-}
 
-impl super::Hand for Hand {
-    async fn set_up(url: &str) -> Result<Self> {
+    /// Makes the tables.
+    async fn made(url: &str) -> Result<Self> {
         // What comes after are options of the library's as well.
         let url = url.split('?').next().unwrap_or_default();
         let options = url.parse().ok().context("what is written by hand does not understand the URL")?;
@@ -107,54 +106,10 @@ impl super::Hand for Hand {
         Ok(hand)
     }
 
-    async fn another(&self) -> Result<Self> {
-        Hand::connect(self.options.clone()).await
-    }
-
-    async fn load(&mut self, documents: &[Doc]) -> Result<()> {
-        self.transact(async |hand| hand.insert(documents).await).await
-    }
-
-    async fn settle(&mut self) -> Result<()> {
+    async fn settled(&mut self) -> Result<()> {
         self.connection
             .execute("ANALYZE TABLE bench_raw_documents, bench_raw_tags, bench_raw_labels")
             .await?;
-        Ok(())
-    }
-
-    async fn ask(&mut self, ask: &Ask) -> Result<Rows> {
-        self.asked(ask).await
-    }
-
-    async fn create(&mut self, doc: &Doc) -> Result<()> {
-        let create = async |hand: &mut Hand| {
-            let (project, id, body) = columns(doc);
-            let create = bind!(sqlx::query(CREATE), project, id, body, now(), now());
-            create.execute(&mut hand.connection).await?;
-            hand.enter(std::slice::from_ref(doc)).await
-        };
-        self.transact(create).await
-    }
-
-    async fn replace(&mut self, doc: &Doc, version: i64) -> Result<()> {
-        let (project, id, body) = columns(doc);
-        let replace = bind!(sqlx::query(REPLACE), body, now(), project, id, version);
-        written(replace.execute(&mut self.connection).await?.rows_affected())
-    }
-
-    async fn put(&mut self, doc: &Doc) -> Result<()> {
-        let put = async |hand: &mut Hand| {
-            let (project, id, body) = columns(doc);
-            bind!(sqlx::query(PUT), project, id, body, now(), now()).execute(&mut hand.connection).await?;
-            hand.enter(std::slice::from_ref(doc)).await
-        };
-        self.transact(put).await
-    }
-
-    async fn tear_down(mut self) -> Result<()> {
-        for sql in DROP {
-            self.connection.execute(sql).await?;
-        }
         Ok(())
     }
 }
