@@ -1,17 +1,19 @@
 //! Conditions on documents. Every leaf but `IsNull` is false of a missing or null value, also `Ne` and `NotIn`.
 
-use super::definition::{CollectionDef, Missing};
+use super::definition::{CollectionDef, IdKind, Missing, Partitioning};
 use super::path::Path;
-use super::scalar::Scalar;
+use super::scalar::{KeyType, MAX_TEXT, Scalar};
+use super::value::entry;
 use super::{Document, DocumentId};
 use crate::error::{Error, Result};
+use crate::validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::ops::Bound;
 
 /// A condition. Values are compared by type: text with text, numbers with numbers; of different types nothing holds. Where an
-/// attribute is declared, a constant of another type is `InvalidArgument`.
+/// attribute is declared, a constant of another type is `InvalidArgument`; so is text that no document can hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -141,10 +143,18 @@ impl Filter {
         if depth > MAX_DEPTH {
             return Err(bad(format!("is nested more than {MAX_DEPTH} deep")));
         }
-        let coerce = |path: &Path, ty, v: &Scalar| match ty {
-            Some(ty) => v.coerce(ty).ok_or_else(|| bad(format!("{path} is compared with another type"))),
-            None if matches!(v, Scalar::Time(_)) => Err(bad(format!("{path} is not declared to be a time"))),
-            None => Ok(v.clone()),
+        let coerce = |path: &Path, ty: Option<KeyType>, v: &Scalar| {
+            if let Scalar::Str(s) = v {
+                let partition = matches!(&def.partition, Partitioning::By(p) if p == path);
+                text(path, s, (ty.is_some() || partition).then_some(MAX_TEXT))?;
+            }
+            match ty {
+                Some(ty) => v.coerce(ty).ok_or_else(|| bad(format!("{path} is compared with another type"))),
+                None if matches!(v, Scalar::Time(_)) => {
+                    Err(bad(format!("{path} is not declared to be a time")))
+                }
+                None => Ok(v.clone()),
+            }
         };
         let one = |path: &Path, v: &Scalar| coerce(path, def.attribute_at(path).map(|a| a.ty), v);
         let element = |path: &Path, v: &Scalar| coerce(path, def.elements_at(path).map(|a| a.ty), v);
@@ -168,7 +178,24 @@ impl Filter {
                 one(p, &Scalar::Str(s.clone()))?;
                 self.clone()
             }
-            _ => self.clone(),
+            Filter::HasKey(p, name) => {
+                text(p, name, None)?;
+                self.clone()
+            }
+            Filter::HasEntry(p, name, value) => {
+                let max = match def.entries_at(p).map(|a| a.ty) {
+                    Some(KeyType::Str { max }) => Some(max),
+                    _ => None,
+                };
+                text(p, &entry(name, value), max)?;
+                self.clone()
+            }
+            Filter::Id(from, to) => {
+                id(def, from)?;
+                id(def, to)?;
+                self.clone()
+            }
+            Filter::IsNull(_) | Filter::Exists(_) => self.clone(),
         })
     }
 
@@ -204,6 +231,30 @@ impl Filter {
             Filter::Exists(p) => exists(def, p, body),
             Filter::Id(from, to) => (from.as_ref(), to.as_ref()).contains_id(&doc.key.id),
         }
+    }
+}
+
+/// A text that documents are compared with: what no document may hold no database has to understand.
+fn text(path: &Path, text: &str, max: Option<u16>) -> Result<()> {
+    let bad = |rule: String| Err(Error::invalid("filter", format!("{path} is compared with text {rule}")));
+    match max {
+        _ if text.contains('\0') => bad("that contains U+0000".to_owned()),
+        Some(max) if text.len() > usize::from(max) => bad(format!("of more than {max} bytes")),
+        _ => Ok(()),
+    }
+}
+
+/// A bound of ids. A text may be empty, which no id is: all are behind it.
+fn id(def: &CollectionDef, bound: &Bound<DocumentId>) -> Result<()> {
+    match (def.id, bound) {
+        (_, Bound::Unbounded)
+        | (IdKind::Uuid, Bound::Included(DocumentId::Uuid(_)) | Bound::Excluded(DocumentId::Uuid(_))) => {
+            Ok(())
+        }
+        (IdKind::Text, Bound::Included(DocumentId::Text(id)) | Bound::Excluded(DocumentId::Text(id))) => {
+            if id.is_empty() { Ok(()) } else { validate::name("filter", id) }
+        }
+        _ => Err(Error::invalid("filter", "ids are compared with another kind of id")),
     }
 }
 

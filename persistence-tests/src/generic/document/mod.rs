@@ -4,6 +4,7 @@ mod body;
 mod domain;
 mod ensure;
 mod expiry;
+mod limits;
 mod lost;
 mod oracle;
 mod paging;
@@ -26,6 +27,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         together::cases(),
         unique::cases(),
         query::cases(),
+        limits::cases(),
         paging::cases(),
         random::cases(),
         expiry::cases(),

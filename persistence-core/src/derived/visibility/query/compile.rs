@@ -7,6 +7,7 @@ use crate::derived::visibility::setup::Setup;
 use crate::derived::visibility::{OPEN, status};
 use crate::document::filter::Comparison;
 use crate::document::plan::OrderBy;
+use crate::document::scalar::MAX_TEXT;
 use crate::document::{Direction, DocumentId, Filter, Path, Scalar};
 use crate::time::Timestamp;
 use std::ops::Bound;
@@ -222,6 +223,18 @@ impl Compiler<'_> {
         let name = &test.field.text;
         let wrong =
             |what: &str| self.error(constant.at, format!("expected {what} for {name}, found {constant}"));
+        if let Value::Text(text) = &constant.value {
+            // What no record may hold is not asked for.
+            if text.contains('\0') {
+                return self.error(constant.at, format!("{name} is compared with text that contains U+0000"));
+            }
+            if text.len() > usize::from(MAX_TEXT) {
+                return self.error(
+                    constant.at,
+                    format!("{name} is compared with text of more than {MAX_TEXT} bytes"),
+                );
+            }
+        }
         match (field.kind, &constant.value) {
             (Kind::Text | Kind::List, Value::Text(text)) => Ok(Scalar::Str(text.clone())),
             (Kind::Text | Kind::List, _) => wrong("a text in quotes"),

@@ -133,7 +133,11 @@ crate::cases! {
     #[covers("visibility.list_visibility!invalid_argument", "visibility.count_visibility!invalid_argument")]
     async fn mistakes_in_queries_are_told(t) {
         let seen = Seen::new(t);
+        let long = format!("WorkflowType STARTS_WITH '{}'", "x".repeat(1021));
         for (query, position, what) in [
+            ("WorkflowType = 'ä' AND WorkflowId IN ('a', 'b\0c')", 44, "WorkflowId is compared with text that contains U+0000"),
+            ("RunId = '\0'", 9, "RunId is compared with text that contains U+0000"),
+            (&*long, 26, "WorkflowType is compared with text of more than 1020 bytes"),
             ("WorkflowType = ", 16, "expected a text in quotes"),
             ("WorkflowType = 'a' OR (StartTime > '2026-01-01T00:00:00Z'", 58, "expected AND, OR or )"),
             ("WorkflowType = 'ä' AND Unheard = 1", 24, "Unheard is no field"),
