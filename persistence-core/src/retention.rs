@@ -1,8 +1,14 @@
 //! Retention: deleting what closed before a time, with its history.
 //!
-//! What has closed is found through visibility. For each run its current record goes first (if it still names the run), then its
-//! state, then the branches of its history, and its visibility record last: so whatever ends on the way is found again by the next
+//! What has closed is found through visibility. For each run its state goes first, together with its current record if that names
+//! the run, then the branches of its history, and its visibility record last: so whatever ends on the way is found again by the next
 //! call, which does the rest. Every step succeeds when there is nothing left to do.
+//!
+//! State and current record go in one step, on condition that the current record is as it was when the state was seen closed. A
+//! run that is opened again while it is deleted (a reset, a conflict that makes it current) has another current record then, and
+//! stays. What writes state without the current record is not noticed: a closed run that is not current and that
+//! [`set_execution`](ExecutionStore::set_execution), or an update that ignores the current record, opens between the look and
+//! the deletion, a few milliseconds, is deleted.
 //!
 //! A run that was never recorded in visibility is not found. [`find_orphans`] finds the opposite, records whose run is gone;
 //! branches whose run is gone are for [`scavenge`](crate::store::MaintenanceStore::scavenge).
@@ -14,6 +20,7 @@ use crate::page::{PageRequest, PageToken};
 use crate::persistence::Persistence;
 use crate::store::*;
 use crate::time::Timestamp;
+use crate::transition::retire;
 
 /// See [`delete_closed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,24 +88,12 @@ async fn delete_run(
     done: &mut DeletedClosed,
 ) -> Result<()> {
     let (shard_id, run) = (record.shard_id, &record.run);
-    let get = GetExecution { shard_id, run: run.clone() };
-    let there = match db.executions().get_execution(cx, &get).await {
-        Ok(state) if state.record.state != ExecutionState::Completed => {
-            done.still_open.push(run.clone());
-            return Ok(());
-        }
-        Ok(_) => true,
-        Err(e) if e.kind() == ErrorKind::NotFound => false,
-        Err(e) => return Err(e),
-    };
     let branches = branches(db, cx, record).await?;
+    let Some(there) = delete_state(db, cx, record, dry_run).await? else {
+        done.still_open.push(run.clone());
+        return Ok(());
+    };
     if !dry_run {
-        let (namespace_id, workflow_id) = (run.namespace_id, run.workflow_id.clone());
-        let key = CurrentKey { namespace_id, workflow_id, archetype: record.archetype };
-        let current = DeleteCurrentExecution { shard_id, range_id: None, key, run_id: run.run_id };
-        db.executions().delete_current_execution(cx, &current).await?;
-        let state = DeleteExecution { shard_id, range_id: None, run: run.clone() };
-        db.executions().delete_execution(cx, &state).await?;
         for branch in &branches {
             let branch = DeleteHistoryBranch { shard_id, range_id: None, branch: branch.branch.clone() };
             db.history().delete_history_branch(cx, &branch).await?;
@@ -110,6 +105,55 @@ async fn delete_run(
     done.without_state += u64::from(!there);
     done.branches_deleted += branches.len() as u64;
     Ok(())
+}
+
+/// Deletes the state of a run that has closed, and its current record. Whether there was any state; none where the run is open.
+async fn delete_state(
+    db: &dyn Persistence,
+    cx: &Context,
+    record: &VisibilityRecord,
+    dry_run: bool,
+) -> Result<Option<bool>> {
+    let (shard_id, run) = (record.shard_id, &record.run);
+    let (namespace_id, workflow_id) = (run.namespace_id, run.workflow_id.clone());
+    let key = CurrentKey { namespace_id, workflow_id, archetype: record.archetype };
+    let mut ever_there = false;
+    for last in [false, false, true] {
+        let get = GetCurrentExecution { shard_id, key: key.clone() };
+        let current = found(db.executions().get_current_execution(cx, &get).await)?;
+        // After the current record: what it is on condition of was so when the state was seen.
+        let get = GetExecution { shard_id, run: run.clone() };
+        let state = found(db.executions().get_execution(cx, &get).await)?;
+        if state.as_ref().is_some_and(|s| s.record.state != ExecutionState::Completed) {
+            return Ok(None);
+        }
+        ever_there |= state.is_some();
+        if dry_run {
+            break;
+        }
+        if state.is_none() {
+            let current = DeleteCurrentExecution { shard_id, range_id: None, key, run_id: run.run_id };
+            db.executions().delete_current_execution(cx, &current).await?;
+            break;
+        }
+        let plan = retire(shard_id, key.clone(), run, current.as_ref())?;
+        let apply = ApplyPlans { shard_id, plans: vec![plan] };
+        match db.executions().apply(cx, &apply).await?.pop() {
+            // Somebody was there in between: it is looked at again.
+            Some(Err(e)) if e.kind() == ErrorKind::CurrentWorkflowConditionFailed && !last => {}
+            Some(Err(e)) => return Err(e),
+            _ => break,
+        }
+    }
+    Ok(Some(ever_there))
+}
+
+fn found<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// The branches of the run's tree that belong to it: the one that its record names, and what resets left.
@@ -158,10 +202,9 @@ pub async fn find_orphans(db: &dyn Persistence, cx: &Context, req: &FindOrphans)
     let mut found = Orphans { next: page.next, ..Orphans::default() };
     for VisibilityRecord { shard_id, run, .. } in page.records {
         found.examined += 1;
-        match db.executions().get_execution(cx, &GetExecution { shard_id, run: run.clone() }).await {
-            Ok(_) => {}
-            Err(e) if e.kind() == ErrorKind::NotFound => found.without_run.push(run),
-            Err(e) => return Err(e),
+        let get = GetExecution { shard_id, run: run.clone() };
+        if self::found(db.executions().get_execution(cx, &get).await)?.is_none() {
+            found.without_run.push(run);
         }
     }
     Ok(found)

@@ -127,6 +127,30 @@ impl DeleteCurrentExecution {
     }
 }
 
+/// Deletes a run that was seen closed, and its current record if that was seen to name it: on condition that the current record
+/// is still so. Whatever opens a run that is current, or makes one current, writes that record.
+pub(crate) fn retire(
+    shard_id: ShardId,
+    key: CurrentKey,
+    run: &RunKey,
+    current: Option<&CurrentRecord>,
+) -> Result<TransitionPlan> {
+    validate::run_key(run)?;
+    validate::current_key(&key)?;
+    let mut plan = empty(shard_id, None)?;
+    let (run_id, named) = (run.run_id, current.filter(|c| c.run_id == run.run_id));
+    let (check, write) = match named {
+        Some(c) => {
+            let last_write_version = c.last_write_version;
+            (CurrentCheck::Reusable { run_id, last_write_version }, CurrentWrite::Delete)
+        }
+        None => (CurrentCheck::NotRun(run_id), CurrentWrite::Keep),
+    };
+    plan.current = Some(CurrentStep { key, check, write });
+    plan.runs.push(RunStep { key: run.clone(), action: RunAction::Delete });
+    Ok(plan)
+}
+
 impl AddHistoryTasks {
     /// The plan of this request; `InvalidArgument` for what no database need decide.
     pub fn lower(&self) -> Result<TransitionPlan> {

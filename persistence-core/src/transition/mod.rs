@@ -10,6 +10,8 @@ mod lower;
 mod plan;
 mod wave;
 
+pub(crate) use lower::retire;
+
 pub use judge::{Found, FoundCurrent, judge};
 pub use plan::*;
 pub use wave::{Touching, Wave, waves};

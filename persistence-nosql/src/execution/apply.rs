@@ -224,7 +224,10 @@ fn shard_part(pending: &[Pending<'_>]) -> Part {
 
 /// The answer to a refused plan.
 fn refusal(plan: &TransitionPlan, seen: &Seen, error: Error, unknown: bool) -> Result<()> {
-    let deletes = matches!(&plan.current, Some(CurrentStep { write: CurrentWrite::Delete, .. }));
+    let deletes = matches!(
+        &plan.current,
+        Some(CurrentStep { check: CurrentCheck::Run(_), write: CurrentWrite::Delete, .. })
+    );
     if deletes && error.kind() == ErrorKind::CurrentWorkflowConditionFailed {
         // Another run is current, or none: nothing to delete.
         return Ok(());

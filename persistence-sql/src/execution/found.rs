@@ -60,7 +60,10 @@ impl Looked {
         if tried.unknown && self.remembers(plan) {
             return Some(Ok(()));
         }
-        let deletes = matches!(&plan.current, Some(CurrentStep { write: CurrentWrite::Delete, .. }));
+        let deletes = matches!(
+            &plan.current,
+            Some(CurrentStep { check: CurrentCheck::Run(_), write: CurrentWrite::Delete, .. })
+        );
         if deletes && error.kind() == ErrorKind::CurrentWorkflowConditionFailed {
             // Another run is current, or none: nothing to delete.
             return Some(Ok(()));

@@ -6,6 +6,7 @@ use crate::build::history::*;
 use crate::build::record::{mutation, snapshot};
 use crate::build::visibility::*;
 use crate::generic::history::everything;
+use crate::generic::unknown::Interrupted;
 use crate::{Fault, FaultRule, Fixture};
 use persistence_core::retention::*;
 use persistence_core::store::*;
@@ -186,7 +187,7 @@ crate::cases! {
             run.is_gone(t, &seen).await?;
             told(&retain(t, &req).await?, [0, 0, 0, 0]);
         }
-        assert!(interrupted >= 3, "{interrupted} of 8 were interrupted: current record, state, history, visibility");
+        assert!(interrupted >= 3, "{interrupted} of 8 were interrupted: state with current record, history, visibility");
     }
 
     /// A run that visibility takes for closed stays while its state is not; one without state is deleted; records without a run are
@@ -221,6 +222,30 @@ crate::cases! {
         open.flow.load(wrong.run.run_id).await?;
         missing(seen.get(without.run.run_id).await);
         assert_eq!(seen.get(running.run.run_id).await?, running);
+    }
+
+    /// A run that is reset to run again while it is deleted stays whole, and is reported; when it has closed again it goes.
+    #[covers("execution.apply", "execution.conflict_resolve_execution")]
+    #[kind(Calm)]
+    async fn a_run_that_is_reset_meanwhile_stays(t) {
+        let seen = Seen::new(t);
+        let run = Run::new(t, &seen, 0, true).await?;
+        let (p, flow, id) = (t.p.clone(), &run.flow, run.record.run.run_id);
+        let req = request(&seen, HOUR, 5);
+        let ours = req.clone();
+        let not_yet = Fault::Before(Outcome::MaybeApplied);
+        let call = |cx| async move { delete_closed(&*p, &cx, &ours).await };
+        let deletion = Interrupted::begin_on(t, "shard", not_yet, call).await;
+        let again = Snapshot { record_version: 2, ..snapshot(id, ExecutionState::Running) };
+        flow.send(&flow.resolve(ConflictResolveMode::UpdateCurrent, &again)).await?;
+        let done = deletion.end().await?;
+        told(&done, [1, 0, 0, 0]);
+        assert_eq!(done.still_open, std::slice::from_ref(&run.record.run));
+        run.is_whole(t, &seen).await?;
+        assert_eq!(flow.load(id).await?.record.state, ExecutionState::Running);
+        flow.send(&flow.update_current(&mutation(id, 3, ExecutionState::Completed))).await?;
+        told(&retain(t, &req).await?, [1, 1, 0, 1]);
+        run.is_gone(t, &seen).await?;
     }
 
     /// A limit of 0 is invalid, and so is a token of another time.

@@ -40,7 +40,7 @@ async fn until(t: &Fixture, such: impl Fn(Injected) -> bool) {
 const OURS: &str = "ours";
 
 /// A call of ours that gets no connection since its first try failed: whoever writes now comes in between.
-struct Interrupted<T> {
+pub(super) struct Interrupted<T> {
     call: Beside<T>,
     faults: Arc<Faults>,
 }
@@ -51,9 +51,22 @@ impl<T: Send + 'static> Interrupted<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
+        Interrupted::begin_on(t, "shard", first, call).await
+    }
+
+    /// The same, on another table.
+    pub(super) async fn begin_on<F>(
+        t: &Fixture,
+        table: &'static str,
+        first: Fault,
+        call: impl FnOnce(Context) -> F,
+    ) -> Self
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
         let before = t.faults.injected().total();
         for (fault, times) in [(first, 1), (MAYBE, u64::MAX)] {
-            t.faults.script(FaultRule::write(fault).table("shard").caller(OURS).times(times));
+            t.faults.script(FaultRule::write(fault).table(table).caller(OURS).times(times));
         }
         let call = Beside::run(call(t.cx().with_caller(OURS)));
         until(t, |i| i.total() >= before + 2).await;
@@ -62,7 +75,7 @@ impl<T: Send + 'static> Interrupted<T> {
     }
 
     /// Lets it through, and gives its answer.
-    async fn end(self) -> T {
+    pub(super) async fn end(self) -> T {
         self.faults.clear();
         self.call.end().await
     }
