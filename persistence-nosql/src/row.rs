@@ -279,7 +279,8 @@ pub struct RowStoreInfo {
     pub location: String,
     /// What it can do beyond the contract.
     pub capabilities: CapabilitySet,
-    /// The most ops and checks that one write should carry; the bucket splits waves by it.
+    /// The most ops and checks that one write should carry; the bucket splits waves by it. One transition, or one change of
+    /// documents, is one write however many they are; of documents some 10,000 at most.
     pub max_write_ops: usize,
 }
 

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub const MAX_DEPTH: usize = 64;
 /// The most values of one attribute.
 pub const MAX_VALUES: usize = 1000;
+/// The most entries of a document in all indexes together.
+pub const MAX_ENTRIES: usize = 2000;
 
 /// The values of a document's attributes, by name. Of an attribute of one value none or one; of others each value once, in order.
 pub type Values<'a> = BTreeMap<&'a str, Vec<Scalar>>;
@@ -59,6 +61,10 @@ impl CollectionDef {
         for a in &self.attributes {
             values.insert(&a.name, a.values(body)?);
         }
+        let entries: usize = self.indexes.iter().map(|i| i.entries(&values)).sum();
+        if entries > MAX_ENTRIES {
+            return Err(Error::too_large("document, in index entries", entries as u64, MAX_ENTRIES as u64));
+        }
         Ok(values)
     }
 
@@ -69,6 +75,11 @@ impl CollectionDef {
 }
 
 impl IndexDef {
+    /// How many entries a document has.
+    fn entries(&self, values: &Values<'_>) -> usize {
+        self.keys.iter().map(|key| values.get(&*key.attribute).map_or(0, Vec::len)).product()
+    }
+
     /// The tuples of a document's entries: none when it lacks a key, several for an attribute of several values.
     pub fn tuples(&self, values: &Values<'_>) -> Vec<Vec<Scalar>> {
         let mut tuples = vec![Vec::with_capacity(self.keys.len())];

@@ -1,7 +1,7 @@
 //! What a write does to a document, as a pure function. A store reads, decides here, and writes on condition that what it read
 //! is still so.
 
-use super::definition::CollectionDef;
+use super::definition::{CollectionDef, IndexDef};
 use super::filter::Filter;
 use super::value::Values;
 use super::{Document, DocumentKey};
@@ -106,6 +106,47 @@ pub fn decide(
         Action::Delete if stored.is_some() => Change::Remove,
         Action::Delete => Change::Keep,
     })
+}
+
+/// The most that one call may change, in documents and index entries together. A call of one document is never too large: it has
+/// at most [`MAX_ENTRIES`](super::value::MAX_ENTRIES), before and after.
+pub const MAX_CHANGES: usize = 5000;
+
+/// Checks what a call changes in all: `TooLarge` says so on every driver alike, whatever each could still write.
+pub fn check_changes<'a>(
+    changes: impl ExactSizeIterator<Item = (&'a CollectionDef, Option<&'a Document>, &'a Change)>,
+) -> Result<()> {
+    if changes.len() == 1 {
+        return Ok(());
+    }
+    let size: usize = changes.map(|(def, stored, change)| 1 + changed_entries(def, stored, change)).sum();
+    if size > MAX_CHANGES {
+        return Err(Error::too_large("write of documents, in changes", size as u64, MAX_CHANGES as u64));
+    }
+    Ok(())
+}
+
+/// How many index entries come or go; or change, with who sees their document.
+fn changed_entries(def: &CollectionDef, stored: Option<&Document>, change: &Change) -> usize {
+    let new = match change {
+        Change::Keep => return 0,
+        Change::Store(document) => Some(document),
+        Change::Remove => None,
+    };
+    let values = |d: Option<&Document>| d.map(|d| def.stored_values(&d.body)).unwrap_or_default();
+    let (before, after) = (values(stored), values(new));
+    let seen = |d: &Document| (d.deleted.is_some(), d.expires);
+    let same = stored.map(seen) == new.map(seen);
+    let changed = |index: &IndexDef| {
+        let (before, after) = (index.tuples(&before), index.tuples(&after));
+        if same && before == after {
+            return 0;
+        }
+        let gone = before.iter().filter(|t| !after.contains(t)).count();
+        let kept = before.len() - gone;
+        gone + after.len() - if same { kept } else { 0 }
+    };
+    def.indexes.iter().map(changed).sum()
 }
 
 /// Checks a write before any I/O, and gives the attributes of the document that it puts.

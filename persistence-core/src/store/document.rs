@@ -89,7 +89,7 @@ pub struct WriteDocuments {
 /// What became of one document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Written {
-    /// The document as it is now; none where there is none, and for a check.
+    /// The document as this write left it, whatever others did since; none where it left none, and for a check.
     pub document: Option<Document>,
     /// Whether anything was changed.
     pub changed: bool,

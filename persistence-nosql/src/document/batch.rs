@@ -232,12 +232,8 @@ impl Batch {
     }
 
     /// As writes: atomically as one, where writes may span partitions; else the entries that come before, what is conditional, and
-    /// the entries that go after.
-    pub(super) fn writes(self, max: usize) -> Result<Writes> {
-        let size = self.checks.len() + self.ops.len();
-        if size > max {
-            return Err(Error::too_large("write of documents, in rows", size as u64, max as u64));
-        }
+    /// the entries that go after. However many rows they are: core bounds what one call changes.
+    pub(super) fn writes(self) -> Writes {
         let (crosses, mut writes) = (self.crosses, Writes::default());
         let mut main = Parts::default();
         for (Place { table, partition, key }, condition) in self.checks {
@@ -252,7 +248,7 @@ impl Batch {
             parts.at(table, partition).ops.push(op);
         }
         writes.main = main.0.into_values().collect();
-        Ok(writes)
+        writes
     }
 }
 

@@ -22,8 +22,8 @@ pub(super) struct Record {
     deleted: Option<Timestamp>,
     expires: Option<Timestamp>,
     creator: AttemptId,
-    /// The last ones, oldest first.
-    attempts: Vec<(i64, AttemptId)>,
+    /// The last ones, oldest first: the version that each wrote, and when.
+    attempts: Vec<(i64, AttemptId, Timestamp)>,
     /// The indexes that have its entries, and of those over many partitions the stamps of its entries, in the order of its tuples.
     pub(super) entries: Vec<(u32, Vec<Uuid>)>,
     /// JSON.
@@ -86,7 +86,7 @@ impl Record {
         // A document that takes an expired one's place begins anew.
         let before = before.filter(|_| document.version > 1);
         let mut attempts = before.map(|r| r.attempts.clone()).unwrap_or_default();
-        attempts.push((document.version, attempt));
+        attempts.push((document.version, attempt, document.updated));
         let old = attempts.len().saturating_sub(REMEMBERED);
         attempts.drain(..old);
         Ok(Record {
@@ -115,7 +115,14 @@ impl Record {
 
     /// Whether this attempt wrote one of the versions that are remembered.
     pub(super) fn remembers(&self, attempt: AttemptId) -> bool {
-        self.creator == attempt || self.attempts.iter().any(|(_, a)| *a == attempt)
+        self.wrote(attempt).is_some()
+    }
+
+    /// The version that an attempt wrote, and when, if that is remembered.
+    pub(super) fn wrote(&self, attempt: AttemptId) -> Option<(i64, Timestamp)> {
+        let last = self.attempts.iter().rev().find(|(_, a, _)| *a == attempt);
+        let created = (self.creator == attempt).then_some((1, self.created));
+        last.map(|(version, _, updated)| (*version, *updated)).or(created)
     }
 
     /// The stamps of its entries; none where the index has none of it.

@@ -73,7 +73,7 @@ impl Bucket {
                 let mut targets = vec![target];
                 let batch = self.resolved(cx, &mut targets, None).await?;
                 if let Some(batch) = batch.filter(|_| self.is_known_for_sure(&targets)) {
-                    let writes = self.fenced(batch, &targets)?;
+                    let writes = self.fenced(batch, &targets);
                     match self.send_rows(cx, &writes).await? {
                         Settled::Applied => return Ok(true),
                         Settled::Refused { unknown: now, .. } => unknown |= now,

@@ -8,7 +8,7 @@ use super::record::{REMEMBERED, Stored};
 use crate::bucket::{Bucket, Settled, Tries};
 use crate::codec::decode;
 use crate::core::document::definition::identifier;
-use crate::core::document::write::{Action, Change, DocumentWrite, check, decide};
+use crate::core::document::write::{Action, Change, DocumentWrite, check, check_changes, decide};
 use crate::core::document::{Document, DocumentKey};
 use crate::core::store::{WriteDocuments, Written};
 use crate::core::{AttemptId, Capability, Context, Error, Outcome, Result, Timestamp};
@@ -22,8 +22,9 @@ use std::sync::Arc;
 struct Earlier {
     /// One ended without an answer.
     unknown: bool,
-    /// What each target was to become, and the entries to delete if it did.
+    /// What each target was to become, what was to be answered, and the entries to delete if it did.
     sent: Vec<New>,
+    answers: Vec<Written>,
     after: Parts,
 }
 
@@ -75,14 +76,7 @@ impl Bucket {
             self.send_plain(cx, &earlier.after).await;
             return Ok(Some(written));
         }
-        for (w, target) in req.writes.iter().zip(&mut targets) {
-            let stored = target.old.as_ref().map(|s| &s.document);
-            target.new = match decide(target.collection.def(), w, stored, now)? {
-                Change::Keep => New::Kept,
-                Change::Store(document) => New::Stored(document),
-                Change::Remove => New::Removed,
-            };
-        }
+        decide_all(&req.writes, &mut targets, now)?;
         let asked = targets.len();
         let batch = match self.resolved(cx, &mut targets, Some(req.attempt)).await {
             // Conditions of documents come first: whoever took the key may have changed one of these before.
@@ -99,7 +93,7 @@ impl Bucket {
         if !self.is_known_for_sure(&targets) {
             return Ok(None);
         }
-        let writes = self.fenced(batch, &targets)?;
+        let writes = self.fenced(batch, &targets);
         match self.send_rows(cx, &writes).await.map_err(|e| if earlier.unknown { maybe(e) } else { e })? {
             Settled::Applied => Ok(Some(answer())),
             Settled::Refused { unknown, rows } => {
@@ -109,6 +103,7 @@ impl Bucket {
                         return Ok(Some(answer()));
                     }
                     earlier.unknown = true;
+                    earlier.answers = answer();
                     earlier.sent = targets.into_iter().take(asked).map(|t| t.new).collect();
                     earlier.after = writes.after;
                 }
@@ -222,11 +217,11 @@ impl Bucket {
     }
 
     /// A batch as writes.
-    pub(super) fn fenced(&self, mut batch: Batch, targets: &[Target]) -> Result<Writes> {
+    pub(super) fn fenced(&self, mut batch: Batch, targets: &[Target]) -> Writes {
         if self.crosses_partitions() {
             batch.fence(targets);
         }
-        batch.writes(self.info.max_write_ops)
+        batch.writes()
     }
 
     /// Sends everything. New entries go first and are invisible until their document has their stamps; old ones go last.
@@ -280,9 +275,9 @@ impl Earlier {
         time: Timestamp,
     ) -> Result<Option<Vec<Written>>> {
         let record = |t: &Target| t.old.as_ref().map(|s| s.record.clone());
-        let now = || req.writes.iter().zip(targets).map(|(w, t)| as_it_is(w, t, time)).collect();
+        let answers = || self.answers(req, targets, time);
         if targets.iter().any(|t| record(t).is_some_and(|r| r.remembers(req.attempt))) {
-            return Ok(Some(now()));
+            return Ok(Some(answers()));
         }
         if !self.unknown {
             return Ok(None);
@@ -291,7 +286,7 @@ impl Earlier {
         let gone = |(new, t): (&New, &Target)| *new != New::Removed || t.old.is_none();
         if !stores {
             // Deletions are remembered by nobody. What was to go is gone.
-            return Ok(self.sent.iter().zip(targets).all(gone).then(now));
+            return Ok(self.sent.iter().zip(targets).all(gone).then(answers));
         }
         let remembered = |s: &Stored, d: &Document| {
             let later = s.record.version - d.version;
@@ -315,6 +310,42 @@ impl Earlier {
         }
         Ok(None)
     }
+
+    /// What the write did, whatever others made of the documents since.
+    fn answers(&self, req: &WriteDocuments, targets: &[Target], now: Timestamp) -> Vec<Written> {
+        let answer = |(i, (w, t)): (usize, (&DocumentWrite, &Target))| {
+            let wrote = t.old.as_ref().and_then(|s| Some((s, s.record.wrote(req.attempt)?)));
+            let mut answer = match (self.answers.get(i), &wrote) {
+                (Some(answer), _) => answer.clone(),
+                (None, Some((stored, _))) => repeated(w, stored),
+                (None, None) => as_it_is(w, t, now),
+            };
+            if let (Some(document), Some((stored, (version, updated)))) = (&mut answer.document, wrote) {
+                (document.version, document.updated) = (version, updated);
+                document.created = stored.document.created;
+            }
+            answer
+        };
+        req.writes.iter().zip(targets).enumerate().map(answer).collect()
+    }
+}
+
+/// What becomes of each target.
+fn decide_all(writes: &[DocumentWrite], targets: &mut [Target], now: Timestamp) -> Result<()> {
+    let mut changes = Vec::with_capacity(targets.len());
+    for (w, t) in writes.iter().zip(&*targets) {
+        changes.push(decide(t.collection.def(), w, t.old.as_ref().map(|s| &s.document), now)?);
+    }
+    let all = targets.iter().zip(&changes);
+    check_changes(all.map(|(t, change)| (t.collection.def(), t.old.as_ref().map(|s| &s.document), change)))?;
+    for (target, change) in targets.iter_mut().zip(changes) {
+        target.new = match change {
+            Change::Keep => New::Kept,
+            Change::Store(document) => New::Stored(document),
+            Change::Remove => New::Removed,
+        };
+    }
+    Ok(())
 }
 
 /// A write of entries with stamps: what it puts is put by nobody else, and what it deletes is never put again.
@@ -332,11 +363,26 @@ fn unsent(e: Error) -> Error {
 
 /// What became of a document by this write.
 fn written(w: &DocumentWrite, t: &Target, now: Timestamp) -> Written {
+    let there = || t.old.as_ref().map(|s| &s.document).filter(|d| !d.is_expired(now));
     match &t.new {
         New::Stored(document) => Written { document: Some(document.clone()), changed: true },
-        New::Removed => as_it_is(w, t, now),
+        // What had expired was not there.
+        New::Removed => Written { document: None, changed: there().is_some() },
         _ => Written { changed: false, ..as_it_is(w, t, now) },
     }
+}
+
+/// A document that an earlier call wrote which this one repeats, but for its version and times. Of one that was deleted softly the
+/// body is the stored one: nobody else remembers it.
+fn repeated(w: &DocumentWrite, stored: &Stored) -> Written {
+    let stored = &stored.document;
+    let document = match &w.action {
+        Action::Put { body, expires } => {
+            Document { deleted: None, expires: *expires, body: body.clone(), ..stored.clone() }
+        }
+        _ => stored.clone(),
+    };
+    Written { document: Some(document), changed: true }
 }
 
 /// A document after a write that was done before.

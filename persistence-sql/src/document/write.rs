@@ -7,7 +7,7 @@ use super::source::{TABLE, select};
 use super::{entries, names, unique};
 use crate::attempts::{self, is_forgotten, remember};
 use crate::bucket::{Bucket, Tried, work};
-use crate::core::document::write::{Action, Change, DocumentWrite, Pre, check, decide};
+use crate::core::document::write::{Action, Change, DocumentWrite, Pre, check, check_changes, decide};
 use crate::core::document::{CollectionDef, Document, DocumentKey};
 use crate::core::store::{SweepDocuments, WriteDocuments, Written};
 use crate::core::{AttemptId, Context, Error, Outcome, Result, Timestamp};
@@ -86,6 +86,8 @@ impl Call {
             let stored = found[i].as_ref().map(|f| &f.0);
             changes.push(decide(self.def(i), write, stored, self.now)?);
         }
+        let stored = |i: usize| found[i].as_ref().map(|f| &f.0);
+        check_changes(changes.iter().enumerate().map(|(i, change)| (self.def(i), stored(i), change)))?;
         let answers: Vec<Written> =
             (0..changes.len()).map(|i| self.answer(i, &found[i], &changes[i])).collect();
         if changes.iter().any(|change| !matches!(change, Change::Keep)) {

@@ -109,6 +109,22 @@ crate::cases! {
         assert_eq!(know(t, ns, "many 0").await?, [""; 0]);
     }
 
+    /// A task queue knows as many builds as are allowed, which come and go at once.
+    #[covers("user_data.update_user_data", "user_data.update_user_data!invalid_argument")]
+    #[kind(Calm)]
+    async fn many_builds_come_and_go_at_once(t) {
+        let ns = t.namespace();
+        let builds = |of: &str, n: usize| (0..n).map(|i| format!("{of}{i}")).collect::<Vec<_>>();
+        let first = UserDataUpdate { build_ids_added: builds("a", 1000), ..change("q", 0) };
+        send(t, ns, &[first]).await?;
+        assert_eq!(know(t, ns, "a999").await?, ["q"]);
+        invalid(send(t, ns, &[adds("q", 1, &["b"])]).await);
+        let (build_ids_added, build_ids_removed) = (builds("b", 1000), builds("a", 1000));
+        send(t, ns, &[UserDataUpdate { build_ids_added, build_ids_removed, ..change("q", 1) }]).await?;
+        assert_eq!(know(t, ns, "a999").await?, [""; 0]);
+        assert_eq!(know(t, ns, "b999").await?, ["q"]);
+    }
+
     /// Task queues and builds are compared by exact bytes; a name that nobody may use is invalid, wherever it is.
     #[covers("P2", "user_data.update_user_data!invalid_argument", "user_data.get_user_data!invalid_argument",
         "user_data.get_task_queues_by_build_id!invalid_argument", "user_data.count_task_queues_by_build_id!invalid_argument")]

@@ -2,7 +2,7 @@
 
 use crate::build::document::*;
 use crate::build::expect::{failed, missing};
-use persistence_core::document::write::Pre;
+use persistence_core::document::write::{Action, Pre};
 use persistence_core::document::*;
 use persistence_core::store::*;
 use persistence_core::{Clock, ErrorKind};
@@ -37,6 +37,32 @@ crate::cases! {
         t.clock.advance(Duration::from_secs(100_000));
         assert!(docs.get(&key).await?.is_some(), "it no longer expires");
         assert_eq!(docs.ids(Filter::eq(path("name"), "n"), &[]).await?, ["a"]);
+    }
+
+    /// Deleting what has expired deletes nothing, swept or not, however it is deleted; and leaves nothing.
+    #[covers("P18", "document.write_documents")]
+    async fn an_expired_document_is_not_deleted(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        let end = t.clock.now().after(Duration::from_secs(1));
+        let keys: Vec<_> = (0..4).map(|i| at("p", &format!("d{i}"))).collect();
+        for key in &keys {
+            docs.put_until(key, machine("p", 1, json!({"tags": ["x"]})), Pre::Absent, Some(end)).await?;
+        }
+        assert!(docs.delete(&keys[0], Pre::None).await?);
+        t.clock.advance(Duration::from_secs(1));
+        assert!(!docs.hide(&keys[1], Pre::None).await?);
+        assert!(!docs.delete(&keys[1], Pre::None).await?);
+        missing(docs.delete(&keys[2], Pre::Present).await);
+        let alive = at("p", "alive");
+        docs.put(&alive, machine("p", 1, json!({"tags": ["x"]}))).await?;
+        let delete = |key: &DocumentKey| docs.one(key, Pre::None, Action::Delete);
+        let written = docs.write(vec![delete(&keys[2]), delete(&alive), delete(&keys[0])]).await?;
+        let changed: Vec<_> = written.iter().map(|w| (w.changed, w.document.is_some())).collect();
+        assert_eq!(changed, [(false, false), (true, false), (false, false)]);
+        assert!(docs.sweep(t, 10).await? <= 3);
+        assert!(!docs.delete(&keys[3], Pre::None).await?);
+        assert_eq!(docs.sweep(t, 10).await?, 0);
+        assert_eq!(docs.ensure(EnsureMode::Verify).await?.changes, []);
     }
 
     /// A sweep removes what has expired, as much as it may, and nothing else.

@@ -2,13 +2,14 @@
 
 use crate::build::document::*;
 use crate::generic::history::UNKNOWN;
-use crate::generic::unknown::unanswered;
+use crate::generic::unknown::{Interrupted, unanswered};
 use crate::{Fault, FaultRule};
 use persistence_core::document::write::{Action, Pre};
 use persistence_core::document::*;
 use persistence_core::store::*;
-use persistence_core::{AttemptId, ErrorKind, Outcome};
+use persistence_core::{AttemptId, Clock, ErrorKind, Outcome};
 use serde_json::json;
+use std::time::Duration;
 
 crate::cases! {
     group: "document";
@@ -41,6 +42,42 @@ crate::cases! {
             }
         }
         assert_eq!(docs.ids(Filter::eq(path("project"), "p"), &[]).await?, [""; 0]);
+    }
+
+    /// Where a rival writes before a lost answer is found out, the answer is what this call wrote: its version, times and body.
+    #[covers("P13", "document.write_documents")]
+    #[kind(Calm)]
+    async fn a_lost_answer_is_ones_own(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        let rival = docs.on(&t.another().await?);
+        let (p, body) = (t.p.clone(), |name: &str| machine("p", 1, json!({"name": name})));
+        for (i, put) in [(0, true), (1, true), (2, false)] {
+            let key = at("p", &format!("d{i}"));
+            let (pre, action, version) = match (i, put) {
+                (0, _) => (Pre::Absent, Action::Put { body: body("ours"), expires: None }, 1),
+                (_, true) => (Pre::Version(1), Action::Put { body: body("ours"), expires: None }, 2),
+                (_, false) => (Pre::Present, Action::SoftDelete, 2),
+            };
+            if version == 2 {
+                docs.put(&key, body("before")).await?;
+                t.clock.advance(Duration::from_secs(1));
+            }
+            let (now, write) = (t.clock.now(), vec![docs.one(&key, pre, action)]);
+            let write = WriteDocuments { writes: write, attempt: AttemptId::new() };
+            let p = p.clone();
+            let call = |cx| async move { p.documents().write_documents(&cx, &write).await };
+            let pending = Interrupted::begin_on(t, "documents", Fault::After, call).await;
+            t.clock.advance(Duration::from_secs(1));
+            assert_eq!(rival.put(&key, body("rival")).await?.version, version + 1);
+            let written = pending.end().await?.remove(0);
+            let own = written.document.unwrap();
+            let left = if put { "ours" } else { "before" };
+            assert!(written.changed);
+            assert_eq!((own.version, own.updated, own.body), (version, now, body(left)));
+            assert_eq!(own.deleted, (!put).then_some(now));
+            assert_eq!(docs.get(&key).await?.unwrap().body, body("rival"));
+        }
+        rival.p.close().await?;
     }
 
     /// When no answer comes in time, the error says that the write may have been done; when nothing was sent, that it was not.
@@ -85,7 +122,7 @@ crate::cases! {
                 let failed = t.p.documents().write_documents(&t.cx(), &write).await.is_err();
                 t.faults.quiet().await;
                 t.faults.clear();
-                t.clock.advance(std::time::Duration::from_secs(age));
+                t.clock.advance(Duration::from_secs(age));
                 let held = docs.get(&key).await?.map(|d| d.body["name"].clone());
                 assert!(failed || held == Some(json!(name)));
                 for other in ["n1", &name] {
