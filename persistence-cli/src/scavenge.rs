@@ -60,17 +60,19 @@ struct Report {
     orphan_branches: u64,
     orphan_nodes: u64,
     forgotten: u64,
+    ended_early: Option<String>,
 }
 
-/// Scavenges, prints, and says whether everything could be deleted that was to be.
+/// Scavenges, prints what was done by the end or until it failed, and says whether everything could be deleted that was to be.
 pub(crate) async fn run(args: &ScavengeArgs) -> Result<bool> {
     let db = persistence::connect_with(&args.url, &Env::default()).await.context("cannot connect")?;
     let bar = counter("looked at");
-    let scavenged = scavenge(args, &*db, &bar).await;
+    let mut report = Report::default();
+    let scavenged = scavenge(args, &*db, &mut report, &bar).await;
     bar.finish_and_clear();
     let (info, closed) = (output::database(db.info()), db.close().await);
-    let report = scavenged?;
-    closed.context("closing the database")?;
+    // What was done by then is done, and is told.
+    report.ended_early = scavenged.as_ref().err().map(|e| format!("{e:#}"));
     for (run, reason) in &report.failed {
         output::complain(&format!("{}: {reason}", name(run)));
     }
@@ -79,17 +81,23 @@ pub(crate) async fn run(args: &ScavengeArgs) -> Result<bool> {
     } else {
         output::text(&table(args, &info, &report))?
     }
+    scavenged?;
+    closed.context("closing the database")?;
     Ok(report.failed.is_empty())
 }
 
-async fn scavenge(args: &ScavengeArgs, db: &dyn Persistence, bar: &ProgressBar) -> Result<Report> {
+async fn scavenge(
+    args: &ScavengeArgs,
+    db: &dyn Persistence,
+    report: &mut Report,
+    bar: &ProgressBar,
+) -> Result<()> {
     let cx = Context::new().with_caller("persist scavenge");
-    let mut report = Report::default();
     for namespace_id in namespaces(args, db, &cx).await? {
         report.namespaces += 1;
         if let Some(closed_before) = args.closed_before {
             bar.set_message("closed runs");
-            retain(args, db, &cx, namespace_id, closed_before, &mut report, bar).await?;
+            retain(args, db, &cx, namespace_id, closed_before, report, bar).await?;
         }
         bar.set_message("records without a run");
         let mut token = None;
@@ -105,10 +113,7 @@ async fn scavenge(args: &ScavengeArgs, db: &dyn Persistence, bar: &ProgressBar) 
             }
         }
     }
-    if !args.dry_run {
-        leftovers(args, db, &cx, &mut report, bar).await?;
-    }
-    Ok(report)
+    leftovers(args, db, &cx, report, bar).await
 }
 
 async fn namespaces(args: &ScavengeArgs, db: &dyn Persistence, cx: &Context) -> Result<Vec<NamespaceId>> {
@@ -166,7 +171,7 @@ async fn leftovers(
     let safety_age = Duration::from_secs(u64::from(args.safety_age) * 3600);
     let mut token = None;
     loop {
-        let req = Scavenge { limit: args.limit, safety_age, token };
+        let req = Scavenge { limit: args.limit, safety_age, dry_run: args.dry_run, token };
         let done = db.maintenance().scavenge(cx, &req).await?;
         report.trees += done.trees;
         report.orphan_branches += done.branches_deleted;
@@ -176,6 +181,9 @@ async fn leftovers(
         if token.is_none() {
             break;
         }
+    }
+    if args.dry_run {
+        return Ok(());
     }
     bar.set_message("deletions");
     loop {
@@ -206,7 +214,7 @@ fn as_json(args: &ScavengeArgs, report: &Report) -> serde_json::Value {
         "histories": report.trees,
         "branches_deleted": report.orphan_branches,
         "nodes_deleted": report.orphan_nodes,
-        "deletions_forgotten": report.forgotten,
+        "deletions_forgotten": (!args.dry_run).then_some(report.forgotten),
     });
     json!({
         "dry_run": args.dry_run,
@@ -220,7 +228,8 @@ fn as_json(args: &ScavengeArgs, report: &Report) -> serde_json::Value {
         "failed": failed.collect::<Vec<_>>(),
         "records": report.records,
         "records_without_run": runs(&report.without_run),
-        "leftovers": (!args.dry_run).then_some(leftovers),
+        "leftovers": leftovers,
+        "ended_early": report.ended_early,
     })
 }
 
@@ -237,15 +246,19 @@ fn table(args: &ScavengeArgs, database: &str, report: &Report) -> String {
         ("failed", report.failed.len().to_string()),
         ("records without a run", format!("{} of {}", report.without_run.len(), report.records)),
     ];
+    let gone = if args.dry_run { "to delete" } else { "deleted" };
+    rows.extend([
+        (
+            "branches without a run",
+            format!("{} {gone}, of {} histories", report.orphan_branches, report.trees),
+        ),
+        ("nodes beyond a tail", format!("{} {gone}", report.orphan_nodes)),
+    ]);
     if !args.dry_run {
-        rows.extend([
-            (
-                "branches without a run",
-                format!("{} deleted, of {} histories", report.orphan_branches, report.trees),
-            ),
-            ("nodes beyond a tail", format!("{} deleted", report.orphan_nodes)),
-            ("deletions forgotten", report.forgotten.to_string()),
-        ]);
+        rows.push(("deletions forgotten", report.forgotten.to_string()));
+    }
+    if report.ended_early.is_some() {
+        rows.push(("ended early", "what follows was not looked at".to_owned()));
     }
     let mut table = output::table(&[]);
     for (what, value) in rows {

@@ -28,7 +28,7 @@ impl Bucket {
         let partitions = self.driver.list_partitions(cx, Table::History, after.as_deref(), trees + 1).await?;
         let mut done = Scavenged::default();
         for partition in partitions.iter().take(trees) {
-            self.scavenge_tree(cx, partition, older_than, &mut done).await?;
+            self.scavenge_tree(cx, partition, older_than, req.dry_run, &mut done).await?;
         }
         if partitions.len() > trees {
             done.next = partitions.get(trees - 1).map(|p| query.token(&p.to_vec()));
@@ -41,6 +41,7 @@ impl Bucket {
         cx: &Context,
         partition: &Bytes,
         older_than: Timestamp,
+        dry_run: bool,
         done: &mut Scavenged,
     ) -> Result<()> {
         done.trees += 1;
@@ -53,11 +54,13 @@ impl Bucket {
             let rows = self.driver.get(cx, Table::Shard, &shard, &wanted, Level::Serial).await?;
             match (rows.first().and_then(Option::as_ref), rows.get(1).and_then(Option::as_ref)) {
                 (None, _) if branch.created_at < older_than => {
-                    done.branches_deleted += u64::from(self.delete_branch(cx, shard_id, None, &token).await?);
+                    let gone = dry_run || self.delete_branch(cx, shard_id, None, &token).await?;
+                    done.branches_deleted += u64::from(gone);
                 }
                 (Some(_), Some(tail)) => {
                     let tail: Tail = decode("branch tail", &tail.value)?;
-                    done.nodes_deleted += self.delete_beyond(cx, shard_id, &token, tail, older_than).await?;
+                    done.nodes_deleted +=
+                        self.delete_beyond(cx, shard_id, &token, tail, older_than, dry_run).await?;
                 }
                 // Too young, or a branch that no transition has written to: nothing is known of its tail.
                 _ => {}

@@ -60,9 +60,11 @@ impl Bucket {
             ];
             let run = self.query(cx, "executions", RUN_EXISTS, args, &[Kind::Int]).await?;
             if !run.is_empty() {
-                done.nodes_deleted += self.delete_beyond(cx, shard_id, b.branch, older_than).await?;
+                done.nodes_deleted +=
+                    self.delete_beyond(cx, shard_id, b.branch, older_than, req.dry_run).await?;
             } else if b.listed.created_at < older_than {
-                done.branches_deleted += u64::from(self.delete_branch(cx, shard_id, None, b.branch).await?);
+                let gone = req.dry_run || self.delete_branch(cx, shard_id, None, b.branch).await?;
+                done.branches_deleted += u64::from(gone);
             }
         }
         Ok(done)

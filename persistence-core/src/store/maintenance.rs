@@ -11,6 +11,8 @@ pub struct Scavenge {
     pub limit: u32,
     /// Nothing younger than this is touched: a transition may be under way.
     pub safety_age: Duration,
+    /// Whether nothing is deleted, only told.
+    pub dry_run: bool,
     /// Where the last call ended; none to begin.
     pub token: Option<PageToken>,
 }
@@ -20,9 +22,9 @@ pub struct Scavenge {
 pub struct Scavenged {
     /// History trees looked at.
     pub trees: u64,
-    /// Branches deleted because their run is gone.
+    /// Branches deleted because their run is gone, or that would be.
     pub branches_deleted: u64,
-    /// Nodes deleted beyond the tail of their branch.
+    /// Nodes deleted beyond the tail of their branch, or that would be.
     pub nodes_deleted: u64,
     /// Where to go on; none when everything was looked at.
     pub next: Option<PageToken>,

@@ -65,7 +65,8 @@ impl Bucket {
         }
     }
 
-    /// Deletes the nodes of a branch's own beyond its tail that were written before `older_than`. Returns how many.
+    /// Deletes the nodes of a branch's own beyond its tail that were written before `older_than`, unless it is a dry run. Returns
+    /// how many.
     pub(crate) async fn delete_beyond(
         &self,
         cx: &Context,
@@ -73,6 +74,7 @@ impl Bucket {
         branch: &Branch,
         tail: Tail,
         older_than: Timestamp,
+        dry_run: bool,
     ) -> Result<u64> {
         let tree = self.tree(cx, shard_id, branch.tree_id).await?;
         if tree.find(branch).is_none() {
@@ -92,7 +94,7 @@ impl Bucket {
                 doomed.push(Located { branch_id: branch.branch_id, header });
             }
         }
-        if doomed.is_empty() || !self.delete_nodes(cx, &tree, branch, &doomed).await? {
+        if doomed.is_empty() || !(dry_run || self.delete_nodes(cx, &tree, branch, &doomed).await?) {
             // Somebody changed the tree: the next round finds what is left.
             return Ok(0);
         }

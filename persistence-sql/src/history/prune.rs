@@ -20,6 +20,11 @@ const TAIL: &str = "\
      ORDER BY negated_transaction_id
      LIMIT 1";
 
+const COUNT_BEYOND: &str = "\
+    SELECT count(*)
+      FROM history_nodes
+     WHERE shard_id = ? AND tree_id = ? AND branch_id = ? AND first_event_id >= ? AND written_at < ?";
+
 const DELETE_BEYOND: &str = "\
     DELETE FROM history_nodes
      WHERE shard_id = ? AND tree_id = ? AND branch_id = ? AND first_event_id >= ? AND written_at < ?";
@@ -84,13 +89,15 @@ impl Bucket {
         .await
     }
 
-    /// Deletes the nodes of a branch's own beyond its tail that were written before `older_than`. Returns how many.
+    /// Deletes the nodes of a branch's own beyond its tail that were written before `older_than`, unless it is a dry run. Returns
+    /// how many.
     pub(crate) async fn delete_beyond(
         &self,
         cx: &Context,
         shard_id: ShardId,
         branch: Branch,
         older_than: Timestamp,
+        dry_run: bool,
     ) -> Result<u64> {
         self.write(
             cx,
@@ -110,6 +117,11 @@ impl Bucket {
                         end.max(branch.begin()).max(shared.unwrap_or(0)).into(),
                         older_than.0.into(),
                     ]);
+                    if dry_run {
+                        let count = tx.query("history_nodes", COUNT_BEYOND, args, &[Kind::Int]).await?.pop();
+                        let count = count.map(|mut row| row.int()).transpose()?;
+                        return Ok(count.and_then(|n| n.try_into().ok()).unwrap_or_default());
+                    }
                     tx.execute(DELETE_BEYOND, args).await
                 })
             }),

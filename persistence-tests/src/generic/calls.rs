@@ -291,7 +291,7 @@ pub(super) async fn every_call(t: &Fixture) -> Result<Vec<Call>> {
             sweep_visibility(SweepVisibility { limit: 5 }),
         }
         "maintenance" maintenance: {
-            scavenge(Scavenge { limit: 10, safety_age: Duration::from_secs(86_400), token: None }),
+            scavenge(Scavenge { limit: 10, safety_age: Duration::from_secs(86_400), dry_run: false, token: None }),
             sweep_expired(SweepExpired { limit: 10, token: None }),
         }
     })

@@ -99,9 +99,12 @@ impl Script {
             Op::DeleteMessages(q, max) => {
                 Call::DeleteMessages(RangeDeleteMessages { key: self.fifo(q), max })
             }
-            Op::Scavenge(limit) => {
-                Call::Scavenge(Scavenge { limit, safety_age: Duration::from_secs(3600), token: None })
-            }
+            Op::Scavenge(limit) => Call::Scavenge(Scavenge {
+                limit,
+                safety_age: Duration::from_secs(3600),
+                dry_run: false,
+                token: None,
+            }),
             Op::Sweep(limit) => Call::Sweep(SweepExpired { limit, token: None }),
             other => panic!("{other:?} is not about queues"),
         }

@@ -15,7 +15,7 @@ const SAFE: Duration = Duration::from_secs(3600);
 const MS: Duration = Duration::from_millis(1);
 
 fn step(limit: u32, token: Option<PageToken>) -> Scavenge {
-    Scavenge { limit, safety_age: SAFE, token }
+    Scavenge { limit, safety_age: SAFE, dry_run: false, token }
 }
 
 /// Scavenges everything, some trees at a time.
@@ -77,7 +77,7 @@ crate::cases! {
         assert_eq!(everything(t, &tree, &tree.root).await?.len(), 3);
     }
 
-    /// A scavenge tells how much it did.
+    /// A scavenge tells how much it did; a dry run the same before, and does nothing.
     #[covers("maintenance.scavenge")]
     #[isolation(Own)]
     #[kind(Calm)]
@@ -86,9 +86,15 @@ crate::cases! {
         fill(t, &tree, &tree.root, &[(6, 1, 20, 11), (6, 1, 21, 11), (9, 1, 22, 8)]).await?;
         let orphan = Tree::new(t);
         fill(t, &orphan, &orphan.root, LIVE).await?;
+        let dry = Scavenge { dry_run: true, ..step(10, None) };
+        let young = t.p.maintenance().scavenge(&t.cx(), &dry).await?;
+        assert_eq!(young, Scavenged { trees: 2, ..Scavenged::default() });
         t.clock.advance(SAFE + MS);
-        let done = scavenge(t, 10).await?;
-        assert_eq!(done, Scavenged { trees: 2, branches_deleted: 1, nodes_deleted: 3, next: None });
+        let all = Scavenged { trees: 2, branches_deleted: 1, nodes_deleted: 3, next: None };
+        for _ in 0..2 {
+            assert_eq!(t.p.maintenance().scavenge(&t.cx(), &dry).await?, all, "a dry run deletes nothing");
+        }
+        assert_eq!(scavenge(t, 10).await?, all);
         let again = scavenge(t, 10).await?;
         assert_eq!(again, Scavenged { trees: 1, ..Scavenged::default() });
     }
