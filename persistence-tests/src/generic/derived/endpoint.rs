@@ -12,7 +12,7 @@ use crate::generic::unknown::unanswered;
 use crate::race::race;
 use crate::{Fault, FaultRule};
 use persistence_core::store::*;
-use persistence_core::{EndpointId, Error, ErrorKind, Outcome, Page, PageRequest, Result};
+use persistence_core::{Capability, EndpointId, Error, ErrorKind, Outcome, Page, PageRequest, Result};
 
 /// The table version.
 async fn table(t: &Fixture) -> Result<i64> {
@@ -64,6 +64,26 @@ crate::cases! {
             assert_eq!(get(t, a).await?, Endpoint { id: a, version: version + 1, data });
         }
         assert_eq!((get(t, b).await?.version, table(t).await?), (1, 5));
+    }
+
+    /// Endpoints and the table version are there after closing and opening again where the driver is durable, and are not where it is
+    /// not.
+    #[covers("capability.durable", "endpoint.put_endpoint", "endpoint.get_table_version")]
+    #[isolation(Own)]
+    async fn endpoints_survive_a_reopen(t) {
+        let (a, b) = (made(t, 0).await?, made(t, 1).await?);
+        t.p.endpoints().put_endpoint(&t.cx(), &put(a, 1, 2)).await?;
+        let before = (get(t, a).await?, get(t, b).await?);
+        t.reopen().await?;
+        if t.capabilities().has(Capability::Durable) {
+            assert_eq!((get(t, a).await?, get(t, b).await?), before);
+            stale(t.p.endpoints().put_endpoint(&t.cx(), &put(b, 1, 2)).await, 2, Some(3));
+            stale(t.p.endpoints().put_endpoint(&t.cx(), &put(a, 1, 3)).await, 1, Some(2));
+            made(t, 3).await?;
+        } else {
+            missing(get(t, a).await);
+            made(t, 0).await?;
+        }
     }
 
     /// Data is kept whatever it is; data that does not fit its checksum is corrupted.

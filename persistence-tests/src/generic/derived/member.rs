@@ -3,12 +3,12 @@
 use super::handles;
 use crate::Fixture;
 use crate::build::cluster::*;
-use crate::build::expect::invalid;
+use crate::build::expect::{invalid, missing};
 use crate::generic::blobs::bad_names;
 use crate::generic::crawl::{Reply, check_tokens, crawl_by};
 use crate::race::race;
 use persistence_core::store::*;
-use persistence_core::{Clock, HostId, PageRequest, Result, Timestamp};
+use persistence_core::{Capability, Clock, HostId, PageRequest, Result, Timestamp};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -38,6 +38,29 @@ async fn prune(t: &Fixture, limit: u32) -> Result<u64> {
 
 crate::cases! {
     group: "cluster";
+
+    /// Members and what is known of clusters are there after closing and opening again where the driver is durable, as long as they
+    /// do not expire, and are not where it is not.
+    #[covers("capability.durable", "cluster.upsert_member", "cluster.get_members", "cluster.save_cluster_metadata")]
+    #[isolation(Own)]
+    async fn members_survive_a_reopen(t) {
+        let joined = join(t, &upsert(HostId::new(), MemberRole::HISTORY)).await?;
+        let metadata = cluster("c");
+        let saved = save(&metadata, 0);
+        t.p.cluster().save_cluster_metadata(&t.cx(), &saved).await?;
+        t.reopen().await?;
+        let all = GetMembers::first(9);
+        let known = t.p.cluster().get_cluster_metadata(&t.cx(), &GetClusterMetadata { name: "c".to_owned() }).await;
+        if t.capabilities().has(Capability::Durable) {
+            let known = known?;
+            assert_eq!((known.metadata, known.version), (metadata, 1));
+            assert_eq!(members(t, &all).await?, std::slice::from_ref(&joined));
+            t.clock.advance(Duration::from_millis(u64::try_from(joined.expires.0 - t.clock.now().0)?));
+        } else {
+            missing(known);
+        }
+        assert_eq!(members(t, &all).await?, []);
+    }
 
     /// At first there are no members. Whoever joins is one, and again when it is one already, heard of now; a host may have
     /// several roles.

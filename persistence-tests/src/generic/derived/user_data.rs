@@ -12,7 +12,7 @@ use crate::generic::unknown::unanswered;
 use crate::race::race;
 use crate::{Fault, FaultRule};
 use persistence_core::store::*;
-use persistence_core::{Blob, Error, ErrorKind, NamespaceId, Outcome, PageRequest, Result};
+use persistence_core::{Blob, Capability, Error, ErrorKind, NamespaceId, Outcome, PageRequest, Result};
 
 async fn send(t: &Fixture, ns: NamespaceId, updates: &[UserDataUpdate]) -> Result<()> {
     t.p.user_data().update_user_data(&t.cx(), &update(ns, updates)).await
@@ -107,6 +107,28 @@ crate::cases! {
         let many = |n: usize| UserDataUpdate { build_ids_added: many[..n].to_vec(), ..change("q", 4) };
         invalid(send(t, ns, &[many(999)]).await);
         assert_eq!(know(t, ns, "many 0").await?, [""; 0]);
+    }
+
+    /// User data and what it knows are there after closing and opening again where the driver is durable, and are not where it is not.
+    #[covers("capability.durable", "user_data.update_user_data", "user_data.get_user_data",
+        "user_data.get_task_queues_by_build_id")]
+    #[isolation(Own)]
+    async fn user_data_survives_a_reopen(t) {
+        let ns = t.namespace();
+        send(t, ns, &[adds("a", 0, &["b1", "b2"]), adds("b", 0, &["b1"])]).await?;
+        send(t, ns, &[removes("a", 1, &["b1"])]).await?;
+        let before = read(t, ns, "a").await?;
+        t.reopen().await?;
+        if t.capabilities().has(Capability::Durable) {
+            assert_eq!(read(t, ns, "a").await?, before);
+            assert_eq!((know(t, ns, "b1").await?, know(t, ns, "b2").await?), (vec!["b".to_owned()], vec!["a".to_owned()]));
+            stale(send(t, ns, &[adds("a", 1, &["b3"])]).await, 1, Some(2));
+            send(t, ns, &[adds("a", 2, &["b1"])]).await?;
+            assert_eq!(know(t, ns, "b1").await?, ["a", "b"]);
+        } else {
+            missing(read(t, ns, "a").await);
+            send(t, ns, &[adds("a", 0, &["b1"])]).await?;
+        }
     }
 
     /// A task queue knows as many builds as are allowed, which come and go at once.

@@ -11,6 +11,7 @@ mod paging;
 mod query;
 mod race;
 mod random;
+mod reopen;
 mod together;
 mod typed;
 mod unique;
@@ -33,6 +34,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         expiry::cases(),
         ensure::cases(),
         lost::cases(),
+        reopen::cases(),
         domain::cases(),
         typed::cases(),
     ];

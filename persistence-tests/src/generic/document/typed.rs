@@ -2,13 +2,15 @@
 
 use crate::build::document::*;
 use crate::build::expect::failed;
-use persistence_core::document::collection::{Collection, Documented, Update};
+use crate::{Fault, FaultRule};
+use futures_util::TryStreamExt;
+use persistence_core::document::collection::{Collection, Documented, Stored, Update};
 use persistence_core::document::plan::OrderBy;
 use persistence_core::document::write::Pre;
 use persistence_core::document::*;
 use persistence_core::layer::{Call, Layer, Layered, Op};
 use persistence_core::store::*;
-use persistence_core::{Context, ErrorKind, PageRequest, Persistence, Result};
+use persistence_core::{Context, ErrorKind, Outcome, PageRequest, Persistence, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -170,6 +172,44 @@ crate::cases! {
         assert_eq!(removed, [4, 4, 2]);
         assert_eq!(jobs.count(&cx, of(&jobs, &team, true).filter).await?, 0);
         assert_eq!(jobs.count(&cx, of(&jobs, &other, false).filter).await?, 1, "another team's");
+    }
+
+    /// A stream gives every value of a query, page after page and in order; when a page cannot be read it ends with that error.
+    #[covers("document.find_documents", "document.find_documents!unavailable")]
+    #[kind(Calm)]
+    async fn a_stream_gives_every_value(t) {
+        let (cx, jobs) = (t.cx(), Collection::<Job>::new(t.p.clone()));
+        jobs.ensure(&cx).await?;
+        let team = t.name("team");
+        for n in 0..10 {
+            jobs.create(&cx, &Job { tries: 100 - i64::try_from(n)?, ..job(&team, n) }).await?;
+        }
+        let name = |n: usize| format!("job-{n:02}");
+        for (size, order) in [(1, vec![]), (3, vec![OrderBy::asc(path("tries"))]), (10, vec![]), (50, vec![])] {
+            let turned = !order.is_empty();
+            let query = FindDocuments { order, page: PageRequest::first(size), ..of(&jobs, &team, false) };
+            let all: Vec<Stored<Job>> = jobs.stream(&cx, query).try_collect().await?;
+            let names: Vec<_> = all.iter().map(|j| j.value.name.clone()).collect();
+            let wanted: Vec<_> = if turned { (0..10).rev().map(name).collect() } else { (0..10).map(name).collect() };
+            assert_eq!(names, wanted, "{size} a page");
+        }
+        let none: Vec<Stored<Job>> = jobs.stream(&cx, of(&jobs, &team, true)).try_collect().await?;
+        assert_eq!(none, []);
+        // The first page is there, of which the stream gives what it has; the second is not.
+        let mut stream = std::pin::pin!(jobs.stream(&cx, of(&jobs, &team, false)));
+        assert_eq!(stream.try_next().await?.unwrap().value.name, name(0));
+        t.faults.script(FaultRule::read(Fault::Before(Outcome::NotApplied)).times(u64::MAX));
+        for n in 1..4 {
+            assert_eq!(stream.try_next().await?.unwrap().value.name, name(n));
+        }
+        failed(stream.try_next().await, ErrorKind::Unavailable);
+        t.faults.clear();
+        assert_eq!(stream.try_next().await?, None, "an end, after which nothing comes");
+        // It begins with the token that it is given.
+        let first = jobs.find(&cx, &of(&jobs, &team, false)).await?;
+        let rest = FindDocuments { page: PageRequest::after(4, first.next.unwrap()), ..of(&jobs, &team, false) };
+        let rest: Vec<Stored<Job>> = jobs.stream(&cx, rest).try_collect().await?;
+        assert_eq!(rest.iter().map(|j| j.value.name.clone()).collect::<Vec<_>>(), (4..10).map(name).collect::<Vec<_>>());
     }
 
     /// Values of several types in one partition change together, or not at all.
