@@ -15,7 +15,9 @@ use kinds::*;
 use persistence::document::write::Pre;
 use persistence::document::{DocumentKey, Filter, Path};
 use persistence::{Capability, ErrorKind, Result};
+use regex::Regex;
 use registry::Registry;
+use semver::VersionReq;
 use std::collections::BTreeMap;
 
 #[tokio::main]
@@ -85,7 +87,7 @@ async fn workflows(r: &Registry) -> Result<()> {
     let step = Step { name: "train".to_owned(), image: "trainer".to_owned(), ..Default::default() };
     let workflow = Workflow { name: "mlflow-e2e".to_owned(), steps: vec![step], ..Default::default() };
     r.workflows.put(&r.cx, &workflow, Pre::None).await?;
-    let codeset = |n: i64| Codeset { project: "workspace".to_owned(), name: format!("codeset-{n}") };
+    let codeset = |n: i64| Codeset::new("workspace", format!("codeset-{n}"));
 
     // Eight at once, each read before any of them writes, or not: none is lost.
     let adding = (0..8).map(|n| {
@@ -100,17 +102,19 @@ async fn workflows(r: &Registry) -> Result<()> {
         8,
         "adding again changes nothing"
     );
-    let assigned = |name: &str| Filter::Contains(path("AssignedTo.Codesets.*.Codeset.Name"), name.into());
-    assert_eq!(r.ids(&r.workflows, assigned("codeset-5")).await?, ["mlflow-e2e"]);
+    let assigned = |id: &str| Filter::Contains(path("AssignedTo.Codesets.*.Codeset.Id"), id.into());
+    assert_eq!(r.ids(&r.workflows, assigned("workspace/codeset-5")).await?, ["mlflow-e2e"]);
     println!("workflows: 8 codesets were assigned at once, 8 are there");
 
     let refused = r.delete_workflow("mlflow-e2e").await.expect_err("it is assigned");
     assert_eq!(refused.kind(), ErrorKind::ConditionFailed);
     println!("workflows: not deleted while assigned: {refused}");
+    // A codeset of another project that is called the same is another one: nothing is written.
+    assert_eq!(r.codeset_deleted(&Codeset::new("other", "codeset-5")).await?, 0);
     for n in 0..8 {
         assert_eq!(r.codeset_deleted(&codeset(n)).await?, 1);
     }
-    assert_eq!(r.ids(&r.workflows, assigned("codeset-5")).await?, [""; 0]);
+    assert_eq!(r.ids(&r.workflows, assigned("workspace/codeset-5")).await?, [""; 0]);
     assert!(r.delete_workflow("mlflow-e2e").await?);
     let gone = r.workflows.get(&r.cx, &DocumentKey::new("mlflow-e2e")).await?;
     assert_eq!(gone, None);
@@ -118,14 +122,21 @@ async fn workflows(r: &Registry) -> Result<()> {
 }
 
 async fn extensions(r: &Registry) -> Result<()> {
+    let url = "https://s3.example";
     let service = |resource: &str, category: &str, user: &str| Service {
+        id: "store".to_owned(),
         resource: resource.to_owned(),
         category: category.to_owned(),
         auth_required: true,
-        endpoints: [("https://s3.example".to_owned(), Endpoint { r#type: "external".to_owned() })].into(),
+        endpoints: [(url.to_owned(), Endpoint { url: url.to_owned(), r#type: "external".to_owned() })].into(),
         credentials: [(
             "default".to_owned(),
-            Credentials { scope: "user".to_owned(), users: vec![user.to_owned()], ..Default::default() },
+            Credentials {
+                id: "default".to_owned(),
+                scope: "user".to_owned(),
+                users: vec![user.to_owned()],
+                ..Default::default()
+            },
         )]
         .into(),
     };
@@ -154,6 +165,28 @@ async fn extensions(r: &Registry) -> Result<()> {
     );
     assert_eq!(of(has("Services.*.Resource", "s3")).await?, ["1", "3"]);
     assert_eq!(of(has("Services.*.Category", "storage").and(eq("Product", "kfserving"))).await?, ["3"]);
-    println!("extensions: by product, version, resource and category");
+    assert_eq!(of(has("Services.*.Endpoints.*.Url", url)).await?, ["1", "2", "3"]);
+    assert_eq!(
+        of(has("Services.*.Credentials.*.Id", "default").and(eq("Zone", "eu"))).await?,
+        ["1", "2", "3"]
+    );
+    println!("extensions: by product, version, resource, category, endpoint and credentials");
+
+    let versions = |text| VersionReq::parse(text).expect("a range of versions");
+    let way = |extension: &str| [extension, "store", url, "default"].map(str::to_owned);
+    assert_eq!(r.services("s3", &versions(">=1.0,<1.1"), Some("ada")).await?, [way("1")]);
+    assert_eq!(r.services("s3", &versions("*"), None).await?, [way("1"), way("3")]);
+    assert_eq!(r.services("s3", &versions("*"), Some("bob")).await?, [[""; 4]; 0]);
+    println!("services: of a range of versions, for one user and for all");
+
+    for (id, kind) in
+        [("sklearn-trainer", "trainer"), ("keras-trainer", "trainer"), ("keras-builder", "builder")]
+    {
+        let runnable = Runnable { id: id.to_owned(), kind: kind.to_owned(), ..Default::default() };
+        r.runnables.put(&r.cx, &runnable, Pre::None).await?;
+    }
+    let like = Regex::new("^k.*r").expect("a pattern");
+    assert_eq!(r.runnables_like("trainer", &like).await?, ["keras-trainer"]);
+    println!("runnables: of a kind, by a pattern");
     Ok(())
 }

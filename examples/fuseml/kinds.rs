@@ -41,7 +41,7 @@ values! {
     Resources { requests: BTreeMap<String, String>, limits: BTreeMap<String, String>, }
     Assignments { codesets: Vec<Assignment>, }
     Assignment { codeset: Codeset, webhook_id: i64, }
-    Codeset { project: String, name: String, }
+    Codeset { id: String, project: String, name: String, }
 
     /// Something that runs, with what goes in and comes out.
     Runnable {
@@ -52,9 +52,17 @@ values! {
 
     /// An installed product with its services.
     Extension { id: String, product: String, version: String, zone: String, services: BTreeMap<String, Service>, }
-    Service { resource: String, category: String, auth_required: bool, endpoints: BTreeMap<String, Endpoint>, credentials: BTreeMap<String, Credentials>, }
-    Endpoint { r#type: String, }
-    Credentials { scope: String, projects: Vec<String>, users: Vec<String>, }
+    Service { id: String, resource: String, category: String, auth_required: bool, endpoints: BTreeMap<String, Endpoint>, credentials: BTreeMap<String, Credentials>, }
+    Endpoint { url: String, r#type: String, }
+    Credentials { id: String, scope: String, projects: Vec<String>, users: Vec<String>, }
+}
+
+impl Codeset {
+    /// Names are unique in a project: both together are what an index finds.
+    pub(crate) fn new(project: &str, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Codeset { id: format!("{project}/{name}"), project: project.to_owned(), name }
+    }
 }
 
 /// What goes into a runnable, one of several kinds of things: a tag says which.
@@ -89,7 +97,7 @@ impl Documented for Application {
 impl Documented for Workflow {
     fn definition() -> CollectionDef {
         kind("workflow")
-            .attribute(text("codeset", "AssignedTo.Codesets.*.Codeset.Name").elements())
+            .attribute(text("codeset", "AssignedTo.Codesets.*.Codeset.Id").elements())
             .index(IndexDef::new("by_codeset").asc("codeset"))
     }
 
@@ -120,11 +128,15 @@ impl Documented for Extension {
             .attribute(text("zone", "Zone"))
             .attribute(text("resource", "Services.*.Resource").elements())
             .attribute(text("category", "Services.*.Category").elements())
+            .attribute(text("endpoint", "Services.*.Endpoints.*.Url").elements())
+            .attribute(text("credentials", "Services.*.Credentials.*.Id").elements())
             .index(IndexDef::new("by_product").asc("product"))
             .index(IndexDef::new("by_version").asc("product").asc("version"))
             .index(IndexDef::new("by_zone").asc("zone"))
             .index(IndexDef::new("by_resource").asc("resource"))
             .index(IndexDef::new("by_category").asc("category"))
+            .index(IndexDef::new("by_endpoint").asc("endpoint"))
+            .index(IndexDef::new("by_credentials").asc("credentials"))
     }
 
     fn key(&self) -> DocumentKey {

@@ -1,11 +1,15 @@
 //! The registry's stores: what fuseml does with its documents.
 
 use crate::kinds::*;
+use futures_util::TryStreamExt;
 use persistence::document::collection::{Collection, Documented, Update};
 use persistence::document::write::Pre;
 use persistence::document::{DocumentKey, Filter, Path};
 use persistence::store::{EnsureCollections, EnsureMode};
 use persistence::{Context, Persistence, Result};
+use regex::Regex;
+use semver::{Version, VersionReq};
+use std::pin::pin;
 use std::sync::Arc;
 
 #[derive(Clone)]
@@ -67,8 +71,7 @@ impl Registry {
 
     /// A codeset is deleted: no workflow is assigned to it any more. Asked of an index, page by page.
     pub(crate) async fn codeset_deleted(&self, codeset: &Codeset) -> Result<u64> {
-        let assigned =
-            Filter::Contains(path("AssignedTo.Codesets.*.Codeset.Name"), codeset.name.as_str().into());
+        let assigned = Filter::Contains(path("AssignedTo.Codesets.*.Codeset.Id"), codeset.id.as_str().into());
         let mut query = self.workflows.query(assigned, 100);
         let mut changed = 0;
         loop {
@@ -83,6 +86,44 @@ impl Registry {
         }
     }
 
+    /// The ways to a resource for a user, of extensions whose version is in a range: extension, service, URL, credentials. An index
+    /// finds the extensions that offer it; versions and scopes are decided on those.
+    pub(crate) async fn services(
+        &self,
+        resource: &str,
+        versions: &VersionReq,
+        user: Option<&str>,
+    ) -> Result<Vec<[String; 4]>> {
+        let offers = Filter::Contains(path("Services.*.Resource"), resource.into());
+        let mut found = pin!(self.extensions.stream(&self.cx, self.extensions.query(offers, 100)));
+        let mut all = Vec::new();
+        while let Some(extension) = found.try_next().await? {
+            let extension = extension.value;
+            if !version(&extension.version).is_some_and(|v| versions.matches(&v)) {
+                continue;
+            }
+            for service in extension.services.values().filter(|s| s.resource == resource) {
+                let usable = |c: &&Credentials| {
+                    user.is_none_or(|user| c.scope == "global" || c.users.iter().any(|u| u == user))
+                };
+                for (endpoint, c) in service
+                    .endpoints
+                    .values()
+                    .flat_map(|e| service.credentials.values().filter(usable).map(move |c| (e, c)))
+                {
+                    all.push([&extension.id, &service.id, &endpoint.url, &c.id].map(String::clone));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The runnables of a kind whose id has a pattern somewhere.
+    pub(crate) async fn runnables_like(&self, kind: &str, id: &Regex) -> Result<Vec<String>> {
+        let ids = self.ids(&self.runnables, Filter::eq(path("Kind"), kind)).await?;
+        Ok(ids.into_iter().filter(|text| id.is_match(text)).collect())
+    }
+
     /// The ids of what a filter finds, by an index.
     pub(crate) async fn ids<T: Documented>(&self, of: &Collection<T>, filter: Filter) -> Result<Vec<String>> {
         let query = of.query(filter, 100);
@@ -91,4 +132,11 @@ impl Registry {
         let found = of.find(&self.cx, &query).await?;
         Ok(found.documents.into_iter().map(|d| d.key.id.to_string()).collect())
     }
+}
+
+/// A version as people write them: `v1.0` is 1.0.0.
+fn version(text: &str) -> Option<Version> {
+    let text = text.trim_start_matches('v');
+    let missing = 2_usize.saturating_sub(text.matches('.').count());
+    Version::parse(&format!("{text}{}", ".0".repeat(missing))).ok()
 }

@@ -68,11 +68,48 @@ crate::cases! {
         let definitions = fuseml::collections(&prefix);
         serves(t, &prefix, definitions.clone(), fuseml::seeds(), fuseml::finds()).await?;
         let kind = |i: usize| Docs::declared(t, definitions[i].clone());
-        let (apps, extensions) = (kind(0), kind(3));
+        let (apps, workflows, runnables, extensions) = (kind(0), kind(1), kind(2), kind(3));
         let both = Filter::eq(path("Type"), "type1").and(Filter::eq(path("Workflow"), "wf1"));
         assert_eq!(apps.ids(both, &[]).await?, ["app1"]);
         assert_eq!(extensions.ids(Filter::eq(path("Product"), "p1"), &[]).await?, ["1", "2"]);
         assert_eq!(extensions.ids(Filter::eq(path("Product"), "p2"), &[]).await?, ["3"]);
+        let assigned = |id: &str| Filter::Contains(path("AssignedTo.Codesets.*.Codeset.ID"), id.into());
+        assert_eq!(workflows.ids(assigned("p/cs2"), &[]).await?, ["wf1", "wf3"]);
+        assert_eq!(workflows.ids(assigned("q/cs2"), &[]).await?, ["wf5"]);
+
+        // Versions, scopes and patterns are told on what an index finds.
+        let two = fuseml::Wanted { resource: Some("resource-two"), ..Default::default() };
+        let old = fuseml::Wanted { versions: Some(">=1.0,<1.1"), ..two };
+        let (url, one) = ("https://resource-two.example", Some("user-one"));
+        for (wanted, extensions_found) in [
+            (fuseml::Wanted { user: one, ..old }, &["4"][..]),
+            (old, &["4"]),
+            (two, &["4", "5"]),
+            (fuseml::Wanted { user: one, ..two }, &["4", "5"]),
+            (fuseml::Wanted { user: Some("user-two"), ..two }, &[]),
+            (fuseml::Wanted { versions: Some("^1.2"), product: Some("p3"), ..two }, &["5"]),
+            (fuseml::Wanted { product: Some("p1"), ..two }, &[]),
+            (fuseml::Wanted { endpoint: Some(url), credentials: Some("own"), ..Default::default() }, &["4", "5"]),
+            (fuseml::Wanted { service: Some("service-two"), versions: Some("<1.1"), ..Default::default() }, &["4"]),
+        ] {
+            let query = extensions.query(wanted.filter(), &[], 10);
+            assert!(!extensions.explain(&query).await?.scan, "{wanted:?}");
+            let descriptor = |id: &&str| [*id, "service-two", url, "own"].map(str::to_owned);
+            let expected: Vec<fuseml::Descriptor> = extensions_found.iter().map(descriptor).collect();
+            assert_eq!(wanted.among(&extensions.all(&query).await?), expected, "{wanted:?}");
+        }
+        for (kind, id, labels, expected) in [
+            (Some("trainer"), "^train", &[][..], &["trainer-1", "trainer-2"][..]),
+            (Some("trainer"), "er-[12]$", &[("lib", "^ker")], &["trainer-2"]),
+            (None, "-1", &[], &["builder-1", "trainer-1"]),
+            (None, "", &[("gpu", "")], &["trainer-1"]),
+            (Some("builder"), "trainer", &[], &[]),
+        ] {
+            let filter = kind.map_or(Filter::everything(), |kind| Filter::eq(path("Kind"), kind));
+            let query = runnables.query(filter, &[], 10);
+            assert!(!runnables.explain(&query).await?.scan, "{query:?}");
+            assert_eq!(fuseml::runnables(&runnables.all(&query).await?, id, labels), expected, "{id}");
+        }
     }
 
     /// The sample of the RFC behind PipeCD's SQL store: equality and prefix by an index, and arrays that contain.
@@ -116,7 +153,7 @@ crate::cases! {
                 line.wait().await;
                 loop {
                     let mut now = docs.get(&key).await.unwrap().unwrap();
-                    let codeset = json!({"Codeset": {"Name": format!("cs{i}"), "Project": "p"}});
+                    let codeset = json!({"Codeset": fuseml::codeset("p", &format!("cs{i}"))});
                     now.body["AssignedTo"]["Codesets"].as_array_mut().unwrap().push(codeset);
                     match docs.put_if(&key, now.body, Pre::Version(now.version)).await {
                         Ok(_) => return,
@@ -126,9 +163,9 @@ crate::cases! {
             }
         })
         .await;
-        let at = path("AssignedTo.Codesets.*.Codeset.Name");
+        let at = path("AssignedTo.Codesets.*.Codeset.ID");
         for i in 0..8 {
-            assert_eq!(docs.ids(Filter::Contains(at.clone(), format!("cs{i}").into()), &[]).await?, ["wf"]);
+            assert_eq!(docs.ids(Filter::Contains(at.clone(), format!("p/cs{i}").into()), &[]).await?, ["wf"]);
         }
         // A workflow that is assigned is not deleted.
         let unassigned = Pre::Match(Filter::IsNull(path("AssignedTo.Codesets.*")));
