@@ -1,6 +1,7 @@
 //! What a conjunction of filters says of each attribute.
 
 use super::DocumentId;
+use super::alternatives::implied;
 use super::definition::{Attribute, CollectionDef, Partitioning};
 use super::filter::{Comparison, Filter};
 use super::path::Path;
@@ -41,7 +42,7 @@ pub(super) struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    pub(super) fn of(def: &'a CollectionDef, parts: Vec<&'a Filter>) -> Self {
+    pub(super) fn of(def: &'a CollectionDef, parts: &[&'a Filter]) -> Self {
         let mut c = Conditions::default();
         for part in parts {
             c.add(def, part);
@@ -52,7 +53,11 @@ impl<'a> Conditions<'a> {
     fn add(&mut self, def: &'a CollectionDef, part: &'a Filter) {
         let one = |p: &Path| def.attribute_at(p).map(|a| &*a.name);
         match part {
-            Filter::Any(any) if any.is_empty() => self.never = true,
+            Filter::Any(any) => {
+                self.never |= any.is_empty();
+                self.residual = true;
+                self.implied.extend(implied(def, part));
+            }
             Filter::Compare(p, Comparison::Eq, v) => self.equals(def, p, one(p), vec![v.clone()]),
             Filter::In(p, vs) => self.equals(def, p, one(p), vs.clone()),
             Filter::Compare(p, comparison, v) => match (one(p), bounds(*comparison, v)) {
@@ -115,7 +120,7 @@ impl<'a> Conditions<'a> {
                 values.iter().filter_map(|v| if let Scalar::Str(s) = v { Some(s.clone()) } else { None });
             let mut texts: Vec<String> = texts.collect();
             if let Some(now) = &self.partition {
-                texts.retain(|t| now.contains(t));
+                texts.retain(|t| now.binary_search(t).is_ok());
             }
             self.never |= texts.is_empty();
             self.partition = Some(texts);
@@ -125,7 +130,7 @@ impl<'a> Conditions<'a> {
             Some(a) => {
                 self.implied.insert(a);
                 if let Some(now) = self.equal.get(a) {
-                    values.retain(|v| now.contains(v));
+                    values.retain(|v| now.binary_search_by(|n| order(n, v)).is_ok());
                 }
                 self.never |= values.is_empty();
                 self.equal.insert(a, values);
@@ -192,8 +197,21 @@ impl<'a> Conditions<'a> {
     }
 }
 
+/// An order of all constants: where nothing is declared they may be of different types, which compare with none.
+fn order(a: &Scalar, b: &Scalar) -> Ordering {
+    let kind = |s: &Scalar| match s {
+        Scalar::F64(f) if f.is_nan() => 0,
+        Scalar::I64(_) | Scalar::F64(_) => 1,
+        Scalar::Bool(_) => 2,
+        Scalar::Str(_) => 3,
+        Scalar::Uuid(_) => 4,
+        Scalar::Time(_) => 5,
+    };
+    a.compare(b).unwrap_or_else(|| kind(a).cmp(&kind(b)))
+}
+
 fn sort(values: &mut Vec<Scalar>) {
-    values.sort_by(|a, b| a.compare(b).unwrap_or(Ordering::Equal));
+    values.sort_by(order);
     values.dedup();
 }
 

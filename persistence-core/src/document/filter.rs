@@ -91,7 +91,9 @@ macro_rules! comparisons {
 
 /// The most constants of one list.
 pub const MAX_LIST: usize = 1000;
-/// The deepest nesting, and the most leaves, of a filter.
+/// The most conditions of a filter; a list is one.
+pub const MAX_LEAVES: usize = 1000;
+/// The deepest nesting of a filter.
 const MAX_DEPTH: usize = 16;
 
 impl Filter {
@@ -135,7 +137,19 @@ impl Filter {
 
     /// Checks it against a collection, and gives it with every constant as the attributes are stored.
     pub fn checked(&self, def: &CollectionDef) -> Result<Filter> {
-        self.check(def, 1)
+        let checked = self.check(def, 1)?;
+        if checked.leaves() > MAX_LEAVES {
+            return Err(Error::invalid("filter", format!("has more than {MAX_LEAVES} conditions")));
+        }
+        Ok(checked)
+    }
+
+    /// How many conditions it has that are made of no others.
+    pub(crate) fn leaves(&self) -> usize {
+        match self {
+            Filter::All(fs) | Filter::Any(fs) if !fs.is_empty() => fs.iter().map(Filter::leaves).sum(),
+            _ => 1,
+        }
     }
 
     fn check(&self, def: &CollectionDef, depth: usize) -> Result<Filter> {

@@ -1,11 +1,11 @@
 //! Running a plan on whatever can read index entries in order: pages, merged branches, sorting, budgets. One engine for all
 //! drivers, so that all give the same pages.
 
-use super::definition::{CollectionDef, Direction};
+use super::Document;
+use super::definition::CollectionDef;
 use super::filter::Filter;
-use super::plan::{Access, Branch, OrderBy, Plan, Position, Question};
-use super::scalar::Scalar;
-use super::{Document, DocumentKey};
+use super::page::{CHUNK, Cut, Found, Run, branch_position, rank};
+use super::plan::{Access, Branch, Plan, Position, Question};
 use crate::context::Context;
 use crate::error::{Detail, Error, Outcome, Result};
 use crate::page::QueryId;
@@ -15,15 +15,16 @@ use crate::store::{
 use crate::time::Timestamp;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::cmp::Ordering;
-use std::collections::{HashSet, VecDeque};
+
+pub use super::page::compare;
 
 /// What can read the entries of an index.
 #[async_trait]
 pub trait DocumentSource: Send + Sync {
     /// At most `limit` documents of an access, in its order, after a position (exclusive); fewer mean that there are no more. A
     /// document is as it is stored: deleted and expired ones are among them. It fits the entry by which it was found: one that was
-    /// changed meanwhile is left out. For the access of a scan (see [`Plan::scan`]) that is to be sorted any order will do.
+    /// changed meanwhile is left out. Any order will do for a crawl (see [`Access::is_crawl`]), which is read at once, without a
+    /// position.
     async fn read(
         &self,
         cx: &Context,
@@ -60,8 +61,6 @@ pub struct Finder<'a> {
 pub const BUDGET: usize = 10_000;
 /// The most documents that are sorted.
 pub const MAX_SORTED: usize = 10_000;
-/// The most documents that are read at once.
-const CHUNK: usize = 1000;
 /// The most documents that are read and sorted where an index has the order, but decides less.
 const FEW: usize = 1000;
 
@@ -83,11 +82,8 @@ impl Finder<'_> {
         let id = QueryId::new("document.find_documents", &what);
         let mark: Option<Mark> = id.position(req.page.token.as_ref())?;
         let (after, mut many) = mark.map_or((None, false), |mark| (Some(mark.after), mark.many));
-        let (budget, sorted) = match req.scan {
-            ScanPolicy::Forbid => (BUDGET, MAX_SORTED),
-            ScanPolicy::Allow { max_documents } => (max_documents as usize, max_documents as usize),
-        };
-        let mut page = Cut { docs: Vec::new(), last: None, more: false, examined: 0, exhausted: false };
+        let (budget, sorted) = (req.scan.budget(BUDGET)?, req.scan.budget(MAX_SORTED)?);
+        let mut page = Cut::default();
         let few = match &plan.narrow {
             Some(branch) if !many => {
                 let docs = self.few(cx, branch, budget.min(FEW)).await?;
@@ -121,6 +117,7 @@ impl Finder<'_> {
     /// How a query would be answered.
     pub fn explain(&self, req: &FindDocuments) -> Result<Explain> {
         let filter = req.filter.checked(self.def)?;
+        req.scan.budget(BUDGET)?;
         let plan = Question { scan: true, ..self.question(req, &filter) }.plan()?;
         let accesses = plan.branches.iter().map(|b| self.explained(b)).collect();
         let narrow = plan.narrow.as_ref().map(|b| self.explained(b));
@@ -146,6 +143,7 @@ impl Finder<'_> {
     /// How many documents a filter holds of, up to the budget.
     pub async fn count(&self, cx: &Context, req: &CountDocuments) -> Result<u64> {
         let filter = req.filter.checked(self.def)?;
+        let budget = req.scan.budget(BUDGET.max(MAX_SORTED))?;
         let find = FindDocuments {
             collection: req.collection.clone(),
             filter: req.filter.clone(),
@@ -164,10 +162,6 @@ impl Finder<'_> {
         {
             return Ok(n);
         }
-        let budget = match req.scan {
-            ScanPolicy::Forbid => BUDGET.max(MAX_SORTED),
-            ScanPolicy::Allow { max_documents } => max_documents as usize,
-        };
         let found = self.all(cx, &plan, req.deleted, budget).await?;
         Ok(found.len() as u64)
     }
@@ -189,19 +183,23 @@ impl Finder<'_> {
         self.question(req, filter).plan()
     }
 
-    /// Whether a document is one of the answer.
-    fn answers(&self, branch: &Branch, deleted: Deleted, doc: &Document) -> bool {
+    /// Whether a document is one of the answer. One that was stored before an attribute was declared may lack it: it is in no index
+    /// then, so it is in no answer in this order, wherever it was found.
+    fn answers(
+        &self,
+        plan: &Plan,
+        branch: &Branch,
+        deleted: Deleted,
+        doc: &Document,
+        rank: &Position,
+    ) -> bool {
         let shown = match deleted {
             Deleted::Hide => doc.deleted.is_none(),
             Deleted::Only => doc.deleted.is_some(),
             Deleted::Any => true,
         };
-        shown && !doc.is_expired(self.now) && branch.filter.holds(self.def, doc)
-    }
-
-    /// The order that a document has in the answer.
-    fn rank(&self, plan: &Plan, doc: &Document) -> Position {
-        Position { keys: keys(self.def, &plan.order, doc), key: doc.key.clone() }
+        let ordered = rank.keys.len() == plan.order.len();
+        shown && ordered && !doc.is_expired(self.now) && branch.filter.holds(self.def, doc)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -215,11 +213,12 @@ impl Finder<'_> {
         budget: usize,
         page: &mut Cut,
     ) -> Result<()> {
-        let chunk = (size + 1).min(CHUNK);
-        let mut runs: Vec<Run<'_>> = plan.branches.iter().map(|b| Run::new(b, after.clone())).collect();
+        let mut runs: Vec<Run<'_>> = plan.branches.iter().map(|b| Run::new(b, after.clone(), size)).collect();
         loop {
+            // One more than may be looked at tells whether there is more.
+            let most = budget.saturating_sub(page.examined).saturating_add(1);
             for run in &mut runs {
-                run.fill(self, cx, plan, chunk).await?;
+                run.fill(self, cx, plan, most).await?;
             }
             let heads = runs.iter().enumerate().filter_map(|(i, r)| r.ready.front().map(|(p, _)| (i, p)));
             let first = heads.min_by(|(_, a), (_, b)| compare(plan, a, b)).map(|(i, _)| i);
@@ -230,9 +229,9 @@ impl Finder<'_> {
             if again {
                 continue;
             }
-            if !self.answers(runs[first].branch, deleted, &doc) {
+            if !self.answers(plan, runs[first].branch, deleted, &doc, &rank) {
                 // It may still be the answer of another branch, whose turn comes next.
-                let elsewhere = runs.iter().any(|r| r.ready.iter().any(|(p, _)| p.key == rank.key));
+                let elsewhere = runs.iter().any(|r| r.ready.front().is_some_and(|(p, _)| p.key == rank.key));
                 if elsewhere {
                     continue;
                 }
@@ -241,7 +240,7 @@ impl Finder<'_> {
                     return Ok(());
                 }
                 page.examined += 1;
-                page.skip(rank);
+                page.last = Some(rank);
                 continue;
             }
             if page.docs.len() == size {
@@ -269,7 +268,7 @@ impl Finder<'_> {
         let (mut found, mut examined) = (Found::of(&plan.branches), 0);
         for branch in &plan.branches {
             let (mut after, mut chunk) = (None, CHUNK);
-            if plan.scan && plan.sort {
+            if branch.access.is_crawl(self.def) {
                 // In any order there is no going on: all at once.
                 chunk = budget.saturating_add(1);
             }
@@ -299,7 +298,8 @@ impl Finder<'_> {
 
     /// Adds a document to what is found, if it is one of the answer.
     fn keep(&self, plan: &Plan, branch: &Branch, deleted: Deleted, doc: Document, found: &mut Found) {
-        if !self.answers(branch, deleted, &doc) {
+        let rank = rank(self.def, plan, &doc);
+        if !self.answers(plan, branch, deleted, &doc, &rank) {
             return;
         }
         if let Some(seen) = &mut found.seen
@@ -307,7 +307,7 @@ impl Finder<'_> {
         {
             return;
         }
-        found.documents.push((self.rank(plan, &doc), doc));
+        found.documents.push((rank, doc));
     }
 
     /// What an access finds, if that is not more than so many.
@@ -317,104 +317,6 @@ impl Finder<'_> {
     }
 }
 
-/// Documents of the answer, each once.
-struct Found {
-    documents: Vec<(Position, Document)>,
-    /// Those that are there, where one may be found several times: by several branches, or by several of its values.
-    seen: Option<HashSet<DocumentKey>>,
-}
-
-impl Found {
-    fn of(branches: &[Branch]) -> Self {
-        let lists = |b: &Branch| b.access.equal.iter().any(|values| values.len() > 1);
-        let again = branches.len() > 1 || branches.iter().any(lists);
-        Found { documents: Vec::new(), seen: again.then(HashSet::new) }
-    }
-}
-
-/// A page as it grows.
-struct Cut {
-    docs: Vec<Document>,
-    last: Option<Position>,
-    more: bool,
-    examined: usize,
-    exhausted: bool,
-}
-
-impl Cut {
-    /// The page after a position, of all documents of the answer.
-    fn sort(
-        &mut self,
-        plan: &Plan,
-        mut all: Vec<(Position, Document)>,
-        after: Option<&Position>,
-        size: usize,
-    ) {
-        all.retain(|(rank, _)| after.is_none_or(|a| compare(plan, rank, a).is_gt()));
-        all.sort_by(|(a, _), (b, _)| compare(plan, a, b));
-        self.more = all.len() > size;
-        all.truncate(size);
-        self.last = all.last().map(|(rank, _)| rank.clone());
-        self.docs = all.into_iter().map(|(_, doc)| doc).collect();
-    }
-
-    /// Goes past a document that is not one of the answer.
-    fn skip(&mut self, rank: Position) {
-        self.last = Some(rank);
-    }
-}
-
-/// One branch as it is read.
-struct Run<'b> {
-    branch: &'b Branch,
-    ready: VecDeque<(Position, Document)>,
-    after: Option<Position>,
-    ended: bool,
-}
-
-impl<'b> Run<'b> {
-    fn new(branch: &'b Branch, after: Option<Position>) -> Self {
-        Run { branch, ready: VecDeque::new(), after, ended: false }
-    }
-
-    async fn fill(&mut self, finder: &Finder<'_>, cx: &Context, plan: &Plan, chunk: usize) -> Result<()> {
-        if !self.ready.is_empty() || self.ended {
-            return Ok(());
-        }
-        let (access, after) = (&self.branch.access, self.after.as_ref());
-        let docs = finder.source.read(cx, finder.def, access, after, chunk).await?;
-        self.ended = docs.len() < chunk;
-        self.ready.extend(docs.into_iter().map(|doc| (finder.rank(plan, &doc), doc)));
-        self.after = self.ready.back().map(|(rank, _)| rank.clone()).or(self.after.take());
-        Ok(())
-    }
-}
-
-fn keys(def: &CollectionDef, order: &[OrderBy], doc: &Document) -> Vec<Scalar> {
-    let value = |o: &OrderBy| def.attribute_at(&o.path).and_then(|a| a.values(&doc.body).ok()?.pop());
-    order.iter().filter_map(value).collect()
-}
-
-/// Where a branch goes on after a document, whatever order the answer has.
-fn branch_position(def: &CollectionDef, branch: &Branch, doc: &Document) -> Position {
-    let left = branch.access.index.map_or(&[] as &[_], |i| &def.indexes[i].keys[branch.access.equal.len()..]);
-    let value = |name: &str| def.attribute_named(name).and_then(|a| a.values(&doc.body).ok()?.pop());
-    Position { keys: left.iter().filter_map(|k| value(&k.attribute)).collect(), key: doc.key.clone() }
-}
-
-/// The order of an answer.
-pub fn compare(plan: &Plan, a: &Position, b: &Position) -> Ordering {
-    let directed = |o: Ordering, d: Direction| if d == Direction::Descending { o.reverse() } else { o };
-    let pairs = plan.order.iter().zip(a.keys.iter().zip(&b.keys));
-    for (order, (x, y)) in pairs {
-        let o = directed(x.compare(y).unwrap_or(Ordering::Equal), order.direction);
-        if o.is_ne() {
-            return o;
-        }
-    }
-    directed(by_key(&a.key, &b.key), plan.id_order)
-}
-
-fn by_key(a: &DocumentKey, b: &DocumentKey) -> Ordering {
-    a.cmp(b)
-}
+#[cfg(test)]
+#[path = "find_tests.rs"]
+mod tests;

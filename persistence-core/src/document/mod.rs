@@ -11,12 +11,14 @@
 //! | [`find`] | running a plan on whatever can read index entries: pages, order, budgets |
 //! | [`mod@write`] | what a write does to a document, as a pure function |
 
+pub(crate) mod alternatives;
 pub mod collection;
 mod conditions;
 pub mod definition;
 pub mod filter;
 pub mod find;
 mod form;
+mod page;
 pub mod path;
 pub mod plan;
 pub mod scalar;

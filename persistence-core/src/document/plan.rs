@@ -4,6 +4,7 @@
 //! for its order, the keys that are left are exactly those of the order, all in the same or all in the opposite direction. What
 //! the index cannot decide is decided on the documents that it finds.
 
+use super::alternatives::{Parts, conjuncts, joined, ways};
 use super::conditions::{Conditions, Used};
 use super::definition::{Arity, CollectionDef, Direction, IndexDef, Missing, Partitioning, Scope};
 use super::filter::Filter;
@@ -12,13 +13,15 @@ use super::scalar::Scalar;
 use super::{DocumentId, DocumentKey};
 use crate::error::{Detail, Error, Result};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
 /// A key of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderBy {
-    /// An attribute of one value that every document has: by a default, because it is required, or by the filter.
+    /// An attribute of one value that every document has: by a default, because it is required, or by the filter. One that lacks it
+    /// nevertheless, as it was stored before, is in no answer in this order.
     pub path: Path,
     /// Its direction.
     pub direction: Direction,
@@ -52,6 +55,15 @@ pub struct Access {
     pub ids: (Bound<DocumentId>, Bound<DocumentId>),
     /// Against the directions of the index.
     pub reverse: bool,
+}
+
+impl Access {
+    /// Whether it reads all partitions of a collection that is partitioned by a value, without an index: nothing keeps an order of
+    /// what they have, so it is read at once or not at all.
+    pub fn is_crawl(&self, def: &CollectionDef) -> bool {
+        let partitioned = matches!(def.partition, Partitioning::By(_));
+        partitioned && self.index.is_none() && self.partitions.is_none()
+    }
 }
 
 /// Where a read of an index goes on: after this entry.
@@ -112,40 +124,39 @@ pub struct Question<'a> {
     pub hint: Option<&'a str>,
 }
 
-/// The most branches of a plan.
-const MAX_BRANCHES: usize = 32;
+/// The most partitions in which an id by itself is few documents.
+const FEW_PARTITIONS: usize = 100;
 /// The most combinations of an access.
 pub const MAX_COMBINATIONS: usize = 1000;
 
 impl Question<'_> {
     /// The best plan; `Unindexed` with the index to declare when there is none that reads chosen documents only.
     pub fn plan(&self) -> Result<Plan> {
-        let common = Conditions::of(self.def, conjuncts(self.filter));
+        let common = Conditions::of(self.def, &conjuncts(self.filter));
         self.check_order(&common)?;
         let id_order =
             self.id_order.or_else(|| self.order.last().map(|o| o.direction)).unwrap_or(Direction::Ascending);
         let fixed = |o: &&OrderBy| !self.attribute(&o.path).is_some_and(|a| common.is_fixed(a));
         let order: Vec<OrderBy> = self.order.iter().filter(fixed).cloned().collect();
-        let plan = |branches: Vec<Found>| Plan {
-            sort: branches.iter().any(|f| !f.native),
-            scan: branches.iter().any(|f| f.scan),
-            narrow: self.narrow(&branches, &order, id_order),
-            branches: branches.into_iter().map(|f| f.branch).collect(),
-            order: order.clone(),
-            id_order,
-        };
-        let mut best = None;
-        for split in splits(self.filter) {
-            let found: Option<Vec<Option<Found>>> =
-                split.iter().map(|f| self.branch(f, &order, id_order)).collect();
-            let Some(found) = found.map(|f| f.into_iter().flatten().collect()) else { continue };
-            let candidate = plan(found);
-            if best.as_ref().is_none_or(|b: &Plan| cost(&candidate) < cost(b)) {
-                best = Some(candidate);
+        let mut best: Option<Vec<Found<'_>>> = None;
+        for way in ways(self.filter) {
+            let found: Option<Vec<Option<Found<'_>>>> =
+                way.into_iter().map(|parts| self.branch(parts, &order, id_order)).collect();
+            let Some(found) = found else { continue };
+            let found: Vec<Found<'_>> = found.into_iter().flatten().collect();
+            if best.as_ref().is_none_or(|best| cost(&found) < cost(best)) {
+                best = Some(found);
             }
         }
         match best {
-            Some(plan) if !plan.scan || self.scan => Ok(plan),
+            Some(found) if self.scan || !found.iter().any(|f| f.scan) => Ok(Plan {
+                sort: found.iter().any(|f| !f.native),
+                scan: found.iter().any(|f| f.scan),
+                narrow: self.narrow(&found, &order, id_order),
+                branches: found.into_iter().map(Found::branch).collect(),
+                order,
+                id_order,
+            }),
             _ => Err(Error::new(Detail::Unindexed { index: self.needed(&common) })),
         }
     }
@@ -172,8 +183,13 @@ impl Question<'_> {
     }
 
     /// The best access for a conjunction. `Some(None)` where nothing can be found at all.
-    fn branch(&self, filter: &Filter, order: &[OrderBy], id_order: Direction) -> Option<Option<Found>> {
-        let conditions = Conditions::of(self.def, conjuncts(filter));
+    fn branch<'f>(
+        &self,
+        parts: Parts<'f>,
+        order: &[OrderBy],
+        id_order: Direction,
+    ) -> Option<Option<Found<'f>>> {
+        let conditions = Conditions::of(self.def, &parts);
         if conditions.is_empty_set() {
             return Some(None);
         }
@@ -182,33 +198,34 @@ impl Question<'_> {
         let usable =
             indexes.filter(|(i, index)| (self.ready)(*i) && wanted(&index.name)).map(|(i, _)| Some(i));
         let candidates = usable.chain(self.hint.is_none().then_some(None));
-        let found = candidates.filter_map(|i| self.access(i, &conditions, filter, order, id_order));
-        found.min_by_key(|f| f.cost(self.unordered)).map(Some)
+        let found = candidates.filter_map(|i| self.access(i, &conditions, &parts, order, id_order));
+        let best = found.min_by_key(|f| f.cost(self.unordered))?;
+        Some(Some(Found { parts, ..best }))
     }
 
     /// The index that decides more than the one that was found for the order.
-    fn narrow(&self, found: &[Found], order: &[OrderBy], id_order: Direction) -> Option<Branch> {
+    fn narrow(&self, found: &[Found<'_>], order: &[OrderBy], id_order: Direction) -> Option<Branch> {
         let [found] = found else { return None };
-        if found.branch.covered || !found.native || found.scan || self.hint.is_some() {
+        if found.covered || !found.native || found.scan || self.hint.is_some() {
             return None;
         }
-        let filter = &found.branch.filter;
-        let conditions = Conditions::of(self.def, conjuncts(filter));
+        let conditions = Conditions::of(self.def, &found.parts);
         let usable = (0..self.def.indexes.len()).filter(|i| (self.ready)(*i));
-        let others = usable.filter_map(|i| self.access(Some(i), &conditions, filter, order, id_order));
+        let others = usable.filter_map(|i| self.access(Some(i), &conditions, &found.parts, order, id_order));
         // A range alone may choose nearly all.
         let narrower = others.filter(|f| !f.scan && f.weight / 2 > found.weight / 2);
-        narrower.min_by_key(|f| f.cost(true)).map(|f| f.branch)
+        let best = narrower.min_by_key(|f| f.cost(true))?;
+        Some(Found { parts: found.parts.clone(), ..best }.branch())
     }
 
-    fn access(
+    fn access<'f>(
         &self,
         index: Option<usize>,
         c: &Conditions<'_>,
-        filter: &Filter,
+        parts: &[&Filter],
         order: &[OrderBy],
         id_order: Direction,
-    ) -> Option<Found> {
+    ) -> Option<Found<'f>> {
         let primary = IndexDef::new("id").id(Direction::Ascending);
         let def = index.map_or(&primary, |i| &self.def.indexes[i]);
         // The order of ids is kept for each partition, and for documents by themselves.
@@ -250,7 +267,8 @@ impl Question<'_> {
         if range.is_some() {
             used.range = rest.first().map(|k| &*k.attribute);
         }
-        let ids = if rest.is_empty() { c.ids.clone() } else { None };
+        // Ids choose where they are in order: not among the documents of all partitions.
+        let ids = if rest.is_empty() && !crawl { c.ids.clone() } else { None };
         used.ids = ids.is_some();
         let native = match crawl {
             true => None,
@@ -258,12 +276,15 @@ impl Question<'_> {
             false => self.native(rest, def.id_order, order, id_order),
         };
         let chosen = used.partition || !equal.is_empty() || range.is_some() || ids.is_some();
-        let asks = !matches!(filter, Filter::All(all) if all.is_empty());
         // Whole partitions and whole collections in an order are no scans where nothing else was asked for.
-        let scan = !chosen && (asks || crawl || native.is_none());
+        let scan = !chosen && (!parts.is_empty() || crawl || native.is_none());
         let covered = c.is_covered_by(&used);
         let unique =
             def.unique && rest.is_empty() && combinations == Some(1) && (used.partition || !partitioned);
+        // One document in each partition, at most.
+        let one_id =
+            index.is_none() && matches!(&ids, Some((Bound::Included(a), Bound::Included(b))) if a == b);
+        let few = unique || (one_id && combinations.is_some_and(|n| n <= FEW_PARTITIONS));
         let access = Access {
             index,
             partitions,
@@ -273,8 +294,7 @@ impl Question<'_> {
             reverse: native.unwrap_or(false),
         };
         let weight = used.weight();
-        let branch = Branch { access, filter: filter.clone(), covered };
-        Some(Found { branch, native: native.is_some(), scan, unique, weight })
+        Some(Found { access, parts: Vec::new(), covered, native: native.is_some(), scan, few, weight })
     }
 
     /// Whether an index gives the order by itself; and if so, whether it is to be read backwards.
@@ -306,6 +326,9 @@ impl Question<'_> {
         };
         keys.extend(c.equal.keys().map(|name| path(name)));
         keys.extend(c.undeclared.iter().map(|p| format!("{p} (to be declared as an attribute)")));
+        if c.ids.is_some() && keys.is_empty() && c.range.is_empty() {
+            return format!("an index of {} by id", self.def.name);
+        }
         let ordered = |name: &str| self.order.iter().any(|o| self.attribute(&o.path) == Some(name));
         keys.extend(c.range.keys().filter(|name| !ordered(name)).take(1).map(|name| path(name)));
         for o in self.order {
@@ -319,62 +342,35 @@ impl Question<'_> {
     }
 }
 
-/// An access that was found, and what speaks for it.
-struct Found {
-    branch: Branch,
+/// An access that was found for a conjunction, and what speaks for it.
+struct Found<'f> {
+    access: Access,
+    parts: Parts<'f>,
+    covered: bool,
     native: bool,
     scan: bool,
-    unique: bool,
+    /// It finds few documents, whatever there are.
+    few: bool,
     weight: usize,
 }
 
-impl Found {
+impl Found<'_> {
     /// Smaller is better. Where an index decides no more than the order of ids does, it is worth something for its own order only:
     /// documents by their keys are nearer.
-    fn cost(&self, unordered: bool) -> (bool, bool, bool, std::cmp::Reverse<usize>, bool) {
-        (
-            self.scan,
-            !self.unique,
-            !self.native,
-            std::cmp::Reverse(self.weight),
-            self.branch.access.index.is_none() != unordered,
-        )
+    fn cost(&self, unordered: bool) -> (bool, bool, bool, Reverse<usize>, bool) {
+        (self.scan, !self.few, !self.native, Reverse(self.weight), self.access.index.is_none() != unordered)
+    }
+
+    fn branch(self) -> Branch {
+        Branch { access: self.access, filter: joined(&self.parts), covered: self.covered }
     }
 }
 
-fn cost(plan: &Plan) -> (bool, bool, usize) {
-    (plan.scan, plan.sort, plan.branches.len())
-}
-
-/// The parts that all must hold.
-fn conjuncts(filter: &Filter) -> Vec<&Filter> {
-    match filter {
-        Filter::All(all) => all.iter().flat_map(conjuncts).collect(),
-        one => vec![one],
-    }
-}
-
-/// The ways to see a filter as several of which any holds: as one, and by each of its alternatives.
-fn splits(filter: &Filter) -> Vec<Vec<Filter>> {
-    let parts = conjuncts(filter);
-    let whole = |parts: &[&Filter]| match parts {
-        [one] => (*one).clone(),
-        all => Filter::All(all.iter().map(|f| (*f).clone()).collect()),
-    };
-    let mut ways = vec![vec![whole(&parts)]];
-    for (i, part) in parts.iter().enumerate() {
-        let Filter::Any(any) = part else { continue };
-        if any.len() > MAX_BRANCHES {
-            continue;
-        }
-        let one = |alternative| {
-            let mut parts: Vec<&Filter> = parts.clone();
-            parts[i] = alternative;
-            whole(&parts.into_iter().flat_map(conjuncts).collect::<Vec<_>>())
-        };
-        ways.push(any.iter().map(one).collect());
-    }
-    ways
+/// Smaller is better. Alternatives are worth reading one by one where each of them decides more.
+fn cost(found: &[Found<'_>]) -> (bool, bool, bool, Reverse<usize>, usize) {
+    let weight = found.iter().map(|f| f.weight).min().unwrap_or(usize::MAX);
+    let any = |is: fn(&Found<'_>) -> bool| found.iter().any(is);
+    (any(|f| f.scan), any(|f| !f.few), any(|f| !f.native), Reverse(weight), found.len())
 }
 
 #[cfg(test)]

@@ -187,3 +187,102 @@ fn a_range_alone_is_not_worth_sorting_for() {
     let p = plan(project().and(recent), &[], None, false).unwrap();
     assert_eq!((index(&p), p.narrow.is_none(), p.sort), (None, true, false));
 }
+
+#[test]
+fn ids_choose_nothing_among_all_partitions() {
+    for id in [Filter::id("a"), Filter::Id(Bound::Included("a".into()), Bound::Unbounded)] {
+        let e = plan(id.clone(), &[], None, false).unwrap_err();
+        assert!(e.to_string().contains("an index of c by id"), "{e}");
+        assert!(
+            plan(id.clone(), &newest(), None, false).unwrap_err().to_string().contains("an index of c by id")
+        );
+        let p = plan(id.clone(), &[], None, true).unwrap();
+        assert!(p.scan && p.sort && !p.branches[0].covered);
+        assert!(p.branches[0].access.is_crawl(&def()));
+        assert_eq!(p.branches[0].access.ids, (Bound::Unbounded, Bound::Unbounded), "it is read as it is");
+        let p = plan(project().and(id), &[], None, false).unwrap();
+        assert!(!p.scan && p.branches[0].covered && !p.branches[0].access.is_crawl(&def()));
+    }
+}
+
+#[test]
+fn an_id_is_looked_up_whatever_the_order() {
+    let p = plan(project().and(Filter::id("a")), &newest(), ASC, false).unwrap();
+    assert_eq!((index(&p), p.sort), (None, true), "one document needs no order");
+    let some = Filter::Any(["a", "b", "c"].map(Filter::id).into());
+    let p = plan(project().and(some.clone()), &newest(), ASC, false).unwrap();
+    assert_eq!((p.branches.len(), p.sort, p.scan), (3, true, false));
+    let everywhere = (0..200).map(|i| Scalar::from(format!("p{i}"))).collect();
+    let p = plan(Filter::In(path("project"), everywhere).and(some), &newest(), ASC, false).unwrap();
+    assert_eq!((index(&p).as_deref(), p.sort), (Some("page"), false), "too many partitions to look in");
+}
+
+#[test]
+fn alternatives_that_all_decide_more_are_read_one_by_one() {
+    let kind = |k: i64| Filter::eq(path("kind"), k);
+    let late = Filter::gt(path("updated"), crate::time::Timestamp(5));
+    let free = Filter::eq(path("free"), 1);
+    for (any, branches) in [
+        (vec![kind(1), kind(2)], 2),
+        (vec![kind(1), Filter::Any(vec![kind(2), Filter::Any(vec![kind(3), late])])], 4),
+        (vec![kind(1), Filter::All(vec![Filter::Any(vec![kind(2), kind(3)])])], 3),
+        (vec![kind(1), free], 1),
+        ((0..32).map(kind).collect(), 32),
+        ((0..33).map(kind).collect(), 1),
+    ] {
+        let p = plan(project().and(Filter::Any(any.clone())), &newest(), ASC, false).unwrap();
+        assert_eq!((p.branches.len(), p.sort, p.scan), (branches, false, false), "{any:?}");
+    }
+    // Without a partition nothing else would choose.
+    let name = |i: usize| Filter::eq(path("name"), format!("n{i}"));
+    let nested = |n: usize| (1..n).fold(name(0), |all, i| Filter::Any(vec![all, name(i)]));
+    assert_eq!(plan(nested(9), &newest(), None, false).unwrap().branches.len(), 9);
+    let most = Filter::Any((0..32).map(name).collect());
+    assert_eq!(plan(most, &newest(), None, false).unwrap().branches.len(), 32);
+    let more = Filter::Any((0..33).map(name).collect());
+    assert_eq!(plan(more, &newest(), None, false).unwrap_err().kind(), ErrorKind::Unindexed);
+}
+
+#[test]
+fn filters_are_finite_and_few_of_their_alternatives_are_tried() {
+    let either = |i: i64| Filter::Any(vec![Filter::eq(path("free"), i), Filter::eq(path("other"), i)]);
+    let several = |n: i64| Filter::All((0..n).map(either).collect());
+    assert_eq!(several(500).leaves(), 1000);
+    assert!(plan(project().and(several(499)), &newest(), ASC, false).unwrap().branches.len() == 1);
+    let e = several(501).checked(&def()).unwrap_err();
+    assert!(e.to_string().contains("more than 1000 conditions"), "{e}");
+    // Conditions of alternatives are tried one by one, the first ones only, and those that are too long are none of them.
+    let names = Filter::Any(vec![Filter::eq(path("name"), "a"), Filter::eq(path("name"), "b")]);
+    let long = || Filter::Any((0..33).map(|i| Filter::eq(path("free"), i)).collect());
+    let after = |n: i64| Filter::All((0..n).map(either).chain([long(), names.clone()]).collect());
+    assert_eq!(plan(after(15), &newest(), None, false).unwrap().branches.len(), 2);
+    assert_eq!(plan(after(16), &newest(), None, false).unwrap_err().kind(), ErrorKind::Unindexed);
+}
+
+#[test]
+fn what_every_alternative_asks_for_is_there() {
+    let name = OrderBy::asc(path("name"));
+    let outside = Filter::Any(vec![Filter::lt(path("name"), "b"), Filter::ge(path("name"), "c")]);
+    let p = plan(project().and(outside.clone()), std::slice::from_ref(&name), None, false).unwrap();
+    assert_eq!((p.order.len(), p.scan), (1, false));
+    for lacking in [Filter::IsNull(path("name")), Filter::All(vec![])] {
+        let any = Filter::Any(vec![outside.clone(), lacking]);
+        let e = plan(project().and(any), std::slice::from_ref(&name), None, false).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::InvalidArgument);
+    }
+}
+
+#[test]
+fn constants_of_all_types_have_an_order() {
+    let mixed = (0..200).map(|i| match i % 5 {
+        0 => Scalar::from(i),
+        1 => Scalar::from(format!("p{i}")),
+        2 => Scalar::from(i % 2 == 0),
+        3 => Scalar::from(f64::NAN),
+        _ => Scalar::from(f64::from(i) / 7.0),
+    });
+    let mixed: Vec<Scalar> = mixed.collect();
+    let of = |p: &str| Filter::In(path(p), mixed.clone());
+    let p = plan(of("project").and(of("free")), &[], None, false).unwrap();
+    assert_eq!(p.branches[0].access.partitions.as_ref().map(Vec::len), Some(40));
+}

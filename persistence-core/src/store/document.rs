@@ -4,6 +4,7 @@ use super::request::requests;
 use crate::document::plan::OrderBy;
 use crate::document::write::DocumentWrite;
 use crate::document::{CollectionDef, Direction, Document, DocumentKey, Filter};
+use crate::error::{Error, Result};
 use crate::ids::AttemptId;
 use crate::page::{PageRequest, PageToken};
 use crate::time::Timestamp;
@@ -104,9 +105,22 @@ pub enum ScanPolicy {
     Forbid,
     /// It may look at so many.
     Allow {
-        /// Documents.
+        /// Documents; 0 is `InvalidArgument`.
         max_documents: u32,
     },
+}
+
+impl ScanPolicy {
+    /// How many documents may be looked at: what is allowed, or what is usual. None at all would end every page before it begins.
+    pub(crate) fn budget(self, usual: usize) -> Result<usize> {
+        match self {
+            ScanPolicy::Forbid => Ok(usual),
+            ScanPolicy::Allow { max_documents: 0 } => {
+                Err(Error::invalid("scan.max_documents", "must be at least 1"))
+            }
+            ScanPolicy::Allow { max_documents } => Ok(max_documents as usize),
+        }
+    }
 }
 
 /// See [`DocumentStore::find_documents`].

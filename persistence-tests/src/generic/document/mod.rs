@@ -4,6 +4,7 @@ mod body;
 mod domain;
 mod ensure;
 mod expiry;
+mod extreme;
 mod limits;
 mod lost;
 mod oracle;
@@ -37,6 +38,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         reopen::cases(),
         domain::cases(),
         typed::cases(),
+        extreme::cases(),
     ];
     files.into_iter().flatten().collect()
 }
