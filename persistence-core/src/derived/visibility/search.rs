@@ -8,7 +8,9 @@ use super::setup::{LIVE, PARTITION, RECORDS, SETUP, Setup};
 use super::{Visibility, status};
 use crate::context::Context;
 use crate::derived::family::is_missing_collection;
-use crate::document::{Direction, Document, DocumentId, Filter, Scalar};
+use crate::document::alternatives::MAX_BRANCHES;
+use crate::document::find::BUDGET;
+use crate::document::{Document, DocumentId, Filter, Scalar};
 use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::ids::{NamespaceId, RunId};
 use crate::page::Page;
@@ -16,6 +18,7 @@ use crate::store::*;
 use futures_util::future::{BoxFuture, try_join_all};
 use std::ops::Bound;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// How often a question is asked again of a collection that is behind.
 const ROUNDS: usize = 3;
@@ -39,9 +42,8 @@ impl Visibility {
         let filter = within(&setup, req.namespace_id, &compiled);
         let find = FindDocuments {
             filter,
-            // Of one run there is one record: it is found by its id, in whose order it is.
-            order: if compiled.run.is_some() { Vec::new() } else { compiled.order },
-            id_order: Some(if compiled.run.is_some() { Direction::Ascending } else { compiled.id_order }),
+            order: compiled.order,
+            id_order: Some(compiled.id_order),
             page: req.page.clone(),
             scan: req.scan,
             ..FindDocuments::new(RECORDS, Filter::everything(), req.page.size)
@@ -159,6 +161,7 @@ impl Visibility {
         purpose: Purpose,
         scan: ScanPolicy,
     ) -> Result<(Arc<Setup>, Compiled)> {
+        scan.budget(BUDGET)?;
         let query = parse(text).map_err(QueryError::refused)?;
         let mut setup = self.setup(cx).await?;
         let mut compiled = compile(text, &query, &setup, purpose);
@@ -190,19 +193,32 @@ impl Visibility {
 
 /// The filter of a query within a namespace.
 fn within(setup: &Setup, namespace_id: NamespaceId, compiled: &Compiled) -> Filter {
-    let partitions = match compiled.run {
-        Some(run) => vec![partition(setup, namespace_id, RunId(run))],
-        None => partitions(setup, namespace_id),
+    let place = match &compiled.runs {
+        // Each run in its own partition, by its id.
+        Some(runs) => Filter::Any(runs.iter().map(|run| of_run(setup, namespace_id, *run)).collect()),
+        None => {
+            let all = partitions(setup, namespace_id).into_iter().map(Scalar::from).collect();
+            Filter::In(member(PARTITION), all)
+        }
     };
-    let partitions = partitions.into_iter().map(Scalar::from).collect();
     let live = Filter::eq(member(LIVE), true);
-    Filter::All(vec![Filter::In(member(PARTITION), partitions), live, compiled.filter.clone()])
+    Filter::All(vec![place, live, compiled.filter.clone()])
+}
+
+fn of_run(setup: &Setup, namespace_id: NamespaceId, run: Uuid) -> Filter {
+    Filter::eq(member(PARTITION), partition(setup, namespace_id, RunId(run))).and(Filter::id(run))
 }
 
 /// What an index would have to be of, in words.
 fn needed(compiled: &Compiled) -> String {
     let indexed: Vec<&str> = FIELDS.iter().filter(|f| f.3).map(|f| f.0).collect();
     let indexed = indexed.join(", ");
-    let field = compiled.unindexed.as_deref().unwrap_or("the query");
-    format!("a search attribute for {field}, or ask for {indexed} or a search attribute as well")
+    match &compiled.unindexed {
+        Some(field) => {
+            format!("a search attribute for {field}, or ask for {indexed} or a search attribute as well")
+        }
+        None => format!(
+            "nothing, but ask in each of at most {MAX_BRANCHES} alternatives for {indexed} or a search attribute, with anything but !="
+        ),
+    }
 }

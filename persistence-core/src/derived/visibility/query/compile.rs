@@ -5,11 +5,13 @@ use super::ast::*;
 use crate::derived::visibility::fields::{CLOSE, Field, Kind, START, field, member};
 use crate::derived::visibility::setup::Setup;
 use crate::derived::visibility::{OPEN, status};
-use crate::document::filter::Comparison;
+use crate::document::alternatives::{MAX_BRANCHES, implies, is_decidable, only_ids};
+use crate::document::filter::{Comparison, MAX_LEAVES};
 use crate::document::plan::OrderBy;
 use crate::document::scalar::MAX_TEXT;
-use crate::document::{Direction, DocumentId, Filter, Path, Scalar};
+use crate::document::{CollectionDef, Direction, DocumentId, Filter, Path, Scalar};
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use uuid::Uuid;
 
@@ -34,8 +36,8 @@ pub struct Compiled {
     pub id_order: Direction,
     /// Whether the count is by status.
     pub grouped: bool,
-    /// The only run that it can find, if it names one.
-    pub run: Option<Uuid>,
+    /// The only runs that it can find, few, if each of its alternatives names one.
+    pub runs: Option<Vec<Uuid>>,
     /// Whether an index chooses among the records of the namespace, or all of them are asked for.
     pub indexed: bool,
     /// The first field that has no index, for the error that says so.
@@ -47,20 +49,28 @@ pub fn compile(text: &str, query: &Query, setup: &Setup, purpose: Purpose) -> Re
     let compiler = Compiler { text, setup };
     let filter = match &query.condition {
         Some(condition) => compiler.condition(condition, false)?,
-        None => Found { filter: Filter::everything(), indexed: true, run: None },
+        None => Filter::everything(),
     };
-    let grouped = compiler.group(query, purpose)?;
-    let (order, id_order) = compiler.order(query, purpose)?;
-    if depth(&filter.filter) > MAX_DEPTH {
+    if depth(&filter) > MAX_DEPTH {
         return compiler.error(Place(0), "its conditions are nested too deep");
     }
-    let unindexed = query.condition.as_ref().and_then(first_field);
-    let Found { filter, indexed, run } = filter;
-    Ok(Compiled { filter, order, id_order, grouped, run, indexed, unindexed })
+    if filter.leaves() > MAX_CONDITIONS {
+        return compiler.error(Place(0), format!("it has more than {MAX_CONDITIONS} conditions"));
+    }
+    let records = setup.records();
+    let grouped = compiler.group(query, purpose)?;
+    let (order, id_order) = compiler.order(query, purpose, &records, &filter)?;
+    let runs = only_ids(&filter).map(|ids| ids.into_iter().filter_map(run).collect());
+    // As documents are planned, so that what is answered here is not refused or read in whole there.
+    let indexed = query.condition.is_none() || runs.is_some() || is_decidable(&records, &filter);
+    let unindexed = query.condition.as_ref().and_then(|condition| compiler.unindexed(condition));
+    Ok(Compiled { filter, order, id_order, grouped, runs, indexed, unindexed })
 }
 
 /// The deepest nesting of what a filter allows, less what a namespace adds.
 const MAX_DEPTH: usize = 14;
+/// The most conditions of a filter, less what a namespace adds: its partitions, or a partition and an id for each of a few runs.
+const MAX_CONDITIONS: usize = MAX_LEAVES - 3 * MAX_BRANCHES;
 
 fn depth(filter: &Filter) -> usize {
     match filter {
@@ -69,35 +79,10 @@ fn depth(filter: &Filter) -> usize {
     }
 }
 
-/// A part of the query.
-struct Found {
-    filter: Filter,
-    indexed: bool,
-    run: Option<Uuid>,
-}
-
-impl Found {
-    /// Decided on the documents.
-    fn residual(filter: Filter) -> Self {
-        Found { filter, indexed: false, run: None }
-    }
-
-    fn none() -> Self {
-        Found { filter: Filter::Any(Vec::new()), indexed: true, run: None }
-    }
-
-    /// All of them: one index is enough.
-    fn all(parts: Vec<Found>) -> Self {
-        let indexed = parts.iter().any(|p| p.indexed);
-        let run = parts.iter().find_map(|p| p.run);
-        Found { filter: Filter::All(parts.into_iter().map(|p| p.filter).collect()), indexed, run }
-    }
-
-    /// Any of them: each needs one.
-    fn any(parts: Vec<Found>) -> Self {
-        // A run's own partition is no index among others.
-        let indexed = parts.iter().all(|p| p.indexed && p.run.is_none());
-        Found { filter: Filter::Any(parts.into_iter().map(|p| p.filter).collect()), indexed, run: None }
+fn run(id: &DocumentId) -> Option<Uuid> {
+    match id {
+        DocumentId::Uuid(run) => Some(*run),
+        DocumentId::Text(_) => None,
     }
 }
 
@@ -127,7 +112,13 @@ impl Compiler<'_> {
     }
 
     /// An order that an index has: after its field the default order, which turns round with the field.
-    fn order(&self, query: &Query, purpose: Purpose) -> Result<(Vec<OrderBy>, Direction), QueryError> {
+    fn order(
+        &self,
+        query: &Query,
+        purpose: Purpose,
+        records: &CollectionDef,
+        filter: &Filter,
+    ) -> Result<(Vec<OrderBy>, Direction), QueryError> {
         use Direction::{Ascending, Descending};
         let by = |path: Path, direction| OrderBy { path, direction };
         let newest = |d| vec![by(member(START), d), by(member(CLOSE), d)];
@@ -141,7 +132,7 @@ impl Compiler<'_> {
         if !field.indexed || field.kind == Kind::List {
             return self.error(name.at, format!("{} has no order: it is not indexed, or a list", name.text));
         }
-        if field.optional && !query.condition.as_ref().is_some_and(|c| requires(c, &name.text)) {
+        if field.optional && !implies(records, filter, &field.path) {
             let rule = format!("records may lack {0}: add {0} IS NOT NULL", name.text);
             return self.error(name.at, rule);
         }
@@ -157,14 +148,14 @@ impl Compiler<'_> {
         Ok((order, ids))
     }
 
-    fn condition(&self, condition: &Condition, negated: bool) -> Result<Found, QueryError> {
+    fn condition(&self, condition: &Condition, negated: bool) -> Result<Filter, QueryError> {
         let each =
             |all: &[Condition]| all.iter().map(|c| self.condition(c, negated)).collect::<Result<_, _>>();
         match condition {
-            Condition::All(all) if negated => Ok(Found::any(each(all)?)),
-            Condition::All(all) => Ok(Found::all(each(all)?)),
-            Condition::Any(any) if negated => Ok(Found::all(each(any)?)),
-            Condition::Any(any) => Ok(Found::any(each(any)?)),
+            Condition::All(all) if negated => Ok(Filter::Any(each(all)?)),
+            Condition::All(all) => Ok(Filter::All(each(all)?)),
+            Condition::Any(any) if negated => Ok(Filter::All(each(any)?)),
+            Condition::Any(any) => Ok(Filter::Any(each(any)?)),
             Condition::Not(one) => self.condition(one, !negated),
             Condition::Test(test) => {
                 let field = self.field(&test.field)?;
@@ -179,7 +170,7 @@ impl Compiler<'_> {
         field: &Field,
         operator: &Operator,
         negated: bool,
-    ) -> Result<Found, QueryError> {
+    ) -> Result<Filter, QueryError> {
         match operator {
             Operator::Not(one) => return self.test(test, field, one, !negated),
             Operator::IsNull => return Ok(is_null(field, negated)),
@@ -195,7 +186,7 @@ impl Compiler<'_> {
                     true => (Comparison::Lt, Comparison::Gt),
                 };
                 let parts = vec![self.compare(test, field, from, low)?, self.compare(test, field, to, high)?];
-                return Ok(if negated { Found::any(parts) } else { Found::all(parts) });
+                return Ok(if negated { Filter::Any(parts) } else { Filter::All(parts) });
             }
             _ => {}
         }
@@ -269,7 +260,7 @@ impl Compiler<'_> {
         field: &Field,
         comparison: Comparison,
         value: Scalar,
-    ) -> Result<Found, QueryError> {
+    ) -> Result<Filter, QueryError> {
         use Comparison::{Eq, Ne};
         let compared = || Filter::Compare(field.path.clone(), comparison, value.clone());
         match (field.kind, comparison, &value) {
@@ -282,13 +273,9 @@ impl Compiler<'_> {
                 self.error(test.field.at, format!("{} is a list, which has no order", test.field.text))
             }
             (Kind::Run, _, Scalar::Uuid(run)) => Ok(run_ids(comparison, *run)),
-            (Kind::Close, Eq, _) => Ok(Found { filter: compared(), indexed: true, run: None }),
             // Open runs have no close time, so nothing but IS NULL holds of it.
-            (Kind::Close, ..) => {
-                let closed = Filter::lt(field.path.clone(), OPEN);
-                Ok(Found { filter: compared().and(closed), indexed: comparison != Ne, run: None })
-            }
-            _ => Ok(Found { filter: compared(), indexed: field.indexed && comparison != Ne, run: None }),
+            (Kind::Close, ..) if comparison != Eq => Ok(compared().and(Filter::lt(field.path.clone(), OPEN))),
+            _ => Ok(compared()),
         }
     }
 
@@ -298,62 +285,66 @@ impl Compiler<'_> {
         field: &Field,
         values: Vec<Scalar>,
         negated: bool,
-    ) -> Result<Found, QueryError> {
+    ) -> Result<Filter, QueryError> {
         let path = field.path.clone();
         Ok(match field.kind {
             // There are few: the others are named.
             Kind::Status if negated => {
                 let others = status::NAMES.iter().map(|(_, name)| Scalar::from(*name));
                 let others = others.filter(|name| !values.contains(name)).collect();
-                Found { filter: Filter::In(path, others), indexed: true, run: None }
+                Filter::In(path, others)
             }
             Kind::List if negated => {
                 let rule =
                     format!("{} is a list: what it does not hold cannot be asked for", test.field.text);
                 return self.error(test.field.at, rule);
             }
-            Kind::List => Found { filter: Filter::ContainsAny(path, values), indexed: true, run: None },
+            Kind::List => Filter::ContainsAny(path, values),
             Kind::Run => {
-                let comparison = if negated { Comparison::Ne } else { Comparison::Eq };
-                let runs = values
-                    .into_iter()
-                    .filter_map(|v| if let Scalar::Uuid(run) = v { Some(run) } else { None });
-                let mut parts: Vec<Found> = runs.map(|run| run_ids(comparison, run)).collect();
-                match parts.len() {
-                    1 => parts.remove(0),
-                    _ if negated => Found::all(parts),
-                    _ => Found::any(parts),
+                let runs =
+                    values.iter().filter_map(|v| if let Scalar::Uuid(run) = v { Some(*run) } else { None });
+                let runs: BTreeSet<Uuid> = runs.collect();
+                if negated {
+                    other_runs(runs)
+                } else {
+                    Filter::Any(runs.into_iter().map(Filter::id).collect())
                 }
             }
-            Kind::Close => {
-                let filter = match negated {
-                    true => Filter::NotIn(path.clone(), values).and(Filter::lt(path, OPEN)),
-                    false => Filter::In(path, values),
-                };
-                Found { filter, indexed: !negated, run: None }
-            }
-            _ if negated => Found::residual(Filter::NotIn(path, values)),
-            _ => Found { filter: Filter::In(path, values), indexed: field.indexed, run: None },
+            Kind::Close if negated => Filter::NotIn(path.clone(), values).and(Filter::lt(path, OPEN)),
+            _ if negated => Filter::NotIn(path, values),
+            _ => Filter::In(path, values),
         })
     }
-}
 
-fn is_null(field: &Field, negated: bool) -> Found {
-    let path = field.path.clone();
-    match (field.kind, negated) {
-        (Kind::Close, false) => Found { filter: Filter::eq(path, OPEN), indexed: true, run: None },
-        (Kind::Close, true) => Found { filter: Filter::lt(path, OPEN), indexed: true, run: None },
-        (_, false) if !field.optional => Found::none(),
-        (_, true) if !field.optional => Found::residual(Filter::everything()),
-        (_, false) => Found::residual(Filter::IsNull(path)),
-        (_, true) => Found::residual(Filter::Exists(path)),
+    /// The first field that no index begins with.
+    fn unindexed(&self, condition: &Condition) -> Option<String> {
+        match condition {
+            Condition::All(all) | Condition::Any(all) => all.iter().find_map(|c| self.unindexed(c)),
+            Condition::Not(one) => self.unindexed(one),
+            Condition::Test(test) => {
+                let field = field(self.setup, &test.field.text).filter(|f| !f.indexed)?;
+                (field.kind != Kind::Run).then(|| test.field.text.clone())
+            }
+        }
     }
 }
 
-fn starts_with(field: &Field, prefix: String, negated: bool) -> Found {
+fn is_null(field: &Field, negated: bool) -> Filter {
+    let path = field.path.clone();
+    match (field.kind, negated) {
+        (Kind::Close, false) => Filter::eq(path, OPEN),
+        (Kind::Close, true) => Filter::lt(path, OPEN),
+        (_, false) if !field.optional => Filter::Any(Vec::new()),
+        (_, true) if !field.optional => Filter::everything(),
+        (_, false) => Filter::IsNull(path),
+        (_, true) => Filter::Exists(path),
+    }
+}
+
+fn starts_with(field: &Field, prefix: String, negated: bool) -> Filter {
     let path = || field.path.clone();
     if !negated {
-        return Found { filter: Filter::Prefix(path(), prefix), indexed: field.indexed, run: None };
+        return Filter::Prefix(path(), prefix);
     }
     // What is before all that begin so, or behind.
     let (_, end) = crate::document::prefix_range(&prefix);
@@ -361,22 +352,32 @@ fn starts_with(field: &Field, prefix: String, negated: bool) -> Found {
     if let Bound::Excluded(end) = end {
         others.push(Filter::ge(path(), end));
     }
-    Found { filter: Filter::Any(others), indexed: field.indexed, run: None }
+    Filter::Any(others)
 }
 
-fn run_ids(comparison: Comparison, run: Uuid) -> Found {
+fn run_ids(comparison: Comparison, run: Uuid) -> Filter {
     use Bound::{Excluded, Included, Unbounded};
     let id = || DocumentId::Uuid(run);
-    Found::residual(match comparison {
-        Comparison::Eq => return Found { filter: Filter::id(run), indexed: true, run: Some(run) },
-        Comparison::Ne => {
-            Filter::Any(vec![Filter::Id(Unbounded, Excluded(id())), Filter::Id(Excluded(id()), Unbounded)])
-        }
+    match comparison {
+        Comparison::Eq => Filter::id(run),
+        Comparison::Ne => other_runs(BTreeSet::from([run])),
         Comparison::Lt => Filter::Id(Unbounded, Excluded(id())),
         Comparison::Le => Filter::Id(Unbounded, Included(id())),
         Comparison::Gt => Filter::Id(Excluded(id()), Unbounded),
         Comparison::Ge => Filter::Id(Included(id()), Unbounded),
-    })
+    }
+}
+
+/// What is before, between and behind them.
+fn other_runs(runs: BTreeSet<Uuid>) -> Filter {
+    use Bound::{Excluded, Unbounded};
+    let mut from = Unbounded;
+    let mut between: Vec<Filter> = Vec::with_capacity(runs.len() + 1);
+    for run in runs.into_iter().map(DocumentId::Uuid) {
+        between.push(Filter::Id(std::mem::replace(&mut from, Excluded(run.clone())), Excluded(run)));
+    }
+    between.push(Filter::Id(from, Unbounded));
+    Filter::Any(between)
 }
 
 fn opposite(comparison: Comparison) -> Comparison {
@@ -387,23 +388,6 @@ fn opposite(comparison: Comparison) -> Comparison {
         Comparison::Le => Comparison::Gt,
         Comparison::Gt => Comparison::Le,
         Comparison::Ge => Comparison::Lt,
-    }
-}
-
-/// Whether a condition holds only of records that have this field.
-fn requires(condition: &Condition, name: &str) -> bool {
-    match condition {
-        Condition::All(all) => all.iter().any(|c| requires(c, name)),
-        Condition::Test(test) => test.field.text == name && test.operator != Operator::IsNull,
-        _ => false,
-    }
-}
-
-fn first_field(condition: &Condition) -> Option<String> {
-    match condition {
-        Condition::All(all) | Condition::Any(all) => all.first().and_then(first_field),
-        Condition::Not(one) => first_field(one),
-        Condition::Test(test) => Some(test.field.text.clone()),
     }
 }
 

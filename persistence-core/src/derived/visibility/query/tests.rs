@@ -1,13 +1,14 @@
+mod shown;
+
 use super::*;
 use crate::derived::visibility::OPEN;
 use crate::derived::visibility::setup::Setup;
 use crate::document::filter::Comparison;
-use crate::document::plan::OrderBy;
+use crate::document::plan::{OrderBy, Plan, Question};
 use crate::document::{Direction, Filter, Path};
 use crate::error::ErrorKind;
 use crate::store::SearchAttributeType;
 use crate::time::Timestamp;
-use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 fn setup() -> Setup {
@@ -142,7 +143,11 @@ fn mistakes_are_told_with_their_place() {
     says("NOT Tags IN ('x')", 5, "what it does not hold cannot be asked for");
     says("ORDER BY TaskQueue", 10, "has no order");
     says("CustomerId != 'x' ORDER BY Amount", 28, "records may lack Amount: add Amount IS NOT NULL");
+    says("Amount = 1 OR WorkflowType = 'x' ORDER BY Amount", 43, "records may lack Amount");
+    says("NOT (Amount IS NOT NULL) ORDER BY Amount", 35, "records may lack Amount");
     says("GROUP BY ExecutionStatus", 10, "GROUP BY is for counts");
+    let many = vec!["(HistoryLength=1 OR HistoryLength=2)"; 500].join(" AND ");
+    says(&many, 1, "more than 904 conditions");
     let count = |text: &str| compile(text, &parse(text).unwrap(), &setup(), Purpose::Count);
     assert!(count("GROUP BY ExecutionStatus").unwrap().grouped);
     assert_eq!(count("GROUP BY WorkflowType").unwrap_err().position, 10);
@@ -195,7 +200,12 @@ fn conditions_become_filters() {
 
 #[test]
 fn a_query_needs_a_condition_that_an_index_decides() {
-    let run = "0190a0b0-0000-7000-8000-000000000000";
+    let (run, other) = ("0190a0b0-0000-7000-8000-000000000000", "0190a0b0-0000-7000-8000-000000000001");
+    let some_runs = |n: u128| {
+        let ids = (0..n).map(|i| format!("'{}'", uuid::Uuid::from_u128(i)));
+        format!("RunId IN ({})", ids.collect::<Vec<_>>().join(", "))
+    };
+    let any = |n, one: &str| vec![one; n].join(" OR ");
     let indexed = [
         "",
         "WorkflowType = 'x'",
@@ -205,6 +215,14 @@ fn a_query_needs_a_condition_that_an_index_decides() {
         "StartTime > '2026-01-01T00:00:00Z' OR WorkflowType IN ('a', 'b')",
         "Tags = 'a' AND HistoryLength > 7",
         &format!("RunId = '{run}'"),
+        &format!("RunId IN ('{run}', '{other}') AND TaskQueue = 'q'"),
+        &format!("RunId = '{run}' OR (RunId = '{other}' AND TaskQueue = 'q')"),
+        "WorkflowType = 'x' OR (WorkflowId = 'y' OR (Amount > 5 OR Tags = 'a'))",
+        "TaskQueue = 'q' AND (WorkflowType = 'x' OR WorkflowType = 'y')",
+        "WorkflowType NOT STARTS_WITH 'x'",
+        &any(32, "WorkflowType = 'x'"),
+        &format!("TaskQueue = 'q' AND ({})", any(32, "Amount = 1")),
+        &some_runs(32),
     ];
     let unindexed = [
         "TaskQueue = 'q'",
@@ -214,12 +232,71 @@ fn a_query_needs_a_condition_that_an_index_decides() {
         "CustomerId IS NULL",
         &format!("RunId = '{run}' OR WorkflowType = 'x'"),
         &format!("RunId > '{run}'"),
+        &format!("RunId NOT IN ('{run}', '{other}')"),
+        &format!("RunId IN ('{run}', '{other}') OR TaskQueue = 'q'"),
+        "WorkflowId = 'y' OR (TaskQueue = 'q' AND (WorkflowType = 'x' OR WorkflowType = 'y'))",
+        "WorkflowType = 'x' OR (WorkflowId = 'y' OR TaskQueue = 'q')",
+        &any(33, "WorkflowType = 'x'"),
+        &format!("WorkflowType = 'x' OR ({})", any(32, "Amount = 1")),
+        &some_runs(33),
     ];
     for (texts, wanted) in [(&indexed[..], true), (&unindexed[..], false)] {
         for text in texts {
-            assert_eq!(compiled(text).unwrap().indexed, wanted, "{text}");
+            let compiled = compiled(text).unwrap();
+            assert_eq!(compiled.indexed, wanted, "{text}");
+            // Documents are asked no question that they refuse.
+            planned(&compiled);
         }
     }
+}
+
+/// How documents answer.
+fn planned(compiled: &Compiled) -> Plan {
+    let def = setup().records();
+    let partitions = ["n/0", "n/1"].map(Into::into).to_vec();
+    let filter = Filter::In(path("partition"), partitions).and(Filter::eq(path("live"), true));
+    let filter = filter.and(compiled.filter.clone()).checked(&def).unwrap();
+    let question = Question {
+        def: &def,
+        ready: &|_| true,
+        filter: &filter,
+        order: &compiled.order,
+        id_order: Some(compiled.id_order),
+        unordered: false,
+        scan: false,
+        hint: None,
+    };
+    question.plan().unwrap()
+}
+
+#[test]
+fn few_runs_are_named_by_their_ids() {
+    let ids = [3, 1, 2, 1].map(uuid::Uuid::from_u128);
+    let list = ids.map(|id| format!("'{id}'")).join(", ");
+    let runs = |text: &str| compiled(text).unwrap().runs;
+    let all = Some([1, 2, 3].map(uuid::Uuid::from_u128).to_vec());
+    assert_eq!(runs(&format!("RunId IN ({list}) AND WorkflowType = 'x'")), all);
+    assert_eq!(runs(&format!("RunId = '{}' OR RunId IN ({list})", ids[2])), all);
+    assert_eq!(runs(&format!("RunId NOT IN ({list})")), None);
+    assert_eq!(runs(&format!("RunId IN ({list}) OR WorkflowType = 'x'")), None);
+    let plan = planned(&compiled(&format!("RunId IN ({list})")).unwrap());
+    assert_eq!((plan.branches.len(), plan.sort), (3, true), "each is looked up");
+    // What is before, between and behind them.
+    let Filter::Any(others) = filter(&format!("RunId NOT IN ({list})")) else { panic!("one range") };
+    assert_eq!(others.len(), 4);
+    let many = (0..800).map(|i| format!("'{}'", uuid::Uuid::from_u128(i))).collect::<Vec<_>>().join(", ");
+    assert_eq!(
+        compiled(&format!("WorkflowType = 'x' AND RunId NOT IN ({many})")).unwrap().filter.leaves(),
+        802
+    );
+}
+
+#[test]
+fn alternatives_are_looked_up_in_their_indexes() {
+    let nested =
+        "WorkflowType = 'x' OR (WorkflowId = 'y' OR (CustomerId = 'z' OR ExecutionStatus = 'Failed'))";
+    let plan = planned(&compiled(nested).unwrap());
+    assert_eq!((plan.branches.len(), plan.sort), (4, false));
 }
 
 #[test]
@@ -236,93 +313,22 @@ fn orders_are_those_of_the_indexes() {
     assert_eq!(of("ORDER BY StartTime DESC"), "start_time- close_time- +");
     assert_eq!(of("ORDER BY WorkflowType ASC"), "workflow_type+ close_time- start_time- +");
     assert_eq!(of("ORDER BY WorkflowType DESC"), "workflow_type- close_time+ start_time+ -");
-    assert_eq!(of("Amount > 5 ORDER BY Amount"), "search_attributes.Amount+ close_time- start_time- +");
-}
-
-fn name() -> impl Strategy<Value = Name> {
-    prop_oneof!["[A-Za-z_][A-Za-z0-9_]{0,8}", "[a-z. é'\"()=]{1,6}", "(?i)(and|or|not|null|true|in|order)"]
-        .prop_map(|text| Name { at: Place(0), text })
-}
-
-fn constant() -> impl Strategy<Value = Constant> {
-    let value = prop_oneof![
-        any::<String>().prop_map(Value::Text),
-        any::<i64>().prop_map(Value::Whole),
-        any::<f64>().prop_filter("finite", |n| n.is_finite()).prop_map(Value::Number),
-        any::<bool>().prop_map(Value::Bool),
-    ];
-    value.prop_map(|value| Constant { at: Place(0), value })
-}
-
-fn operator() -> impl Strategy<Value = Operator> {
-    let comparison = prop::sample::select(vec![
-        Comparison::Eq,
-        Comparison::Ne,
-        Comparison::Lt,
-        Comparison::Le,
-        Comparison::Gt,
-        Comparison::Ge,
-    ]);
-    let named = prop_oneof![
-        (constant(), constant()).prop_map(|(a, b)| Operator::Between(a, b)),
-        prop::collection::vec(constant(), 1..4).prop_map(Operator::In),
-        constant().prop_map(Operator::StartsWith),
-        Just(Operator::IsNull),
-    ];
-    prop_oneof![
-        (comparison, constant()).prop_map(|(c, v)| Operator::Compare(c, v)),
-        (named, any::<bool>()).prop_map(|(o, not)| if not { Operator::Not(Box::new(o)) } else { o }),
-    ]
-}
-
-fn condition() -> impl Strategy<Value = Condition> {
-    let test = (name(), operator()).prop_map(|(field, operator)| Condition::Test(Test { field, operator }));
-    test.prop_recursive(4, 16, 3, |part| {
-        prop_oneof![
-            prop::collection::vec(part.clone(), 2..4).prop_map(Condition::All),
-            prop::collection::vec(part.clone(), 2..4).prop_map(Condition::Any),
-            part.prop_map(|c| Condition::Not(Box::new(c))),
-        ]
-    })
-}
-
-proptest! {
-    #[test]
-    fn a_query_that_is_shown_reads_back(
-        condition in prop::option::of(condition()),
-        group in prop::option::of(name()),
-        order in prop::option::of((name(), any::<bool>())),
-    ) {
-        let order = order.map(|(field, up)| Sorted {
-            field,
-            direction: if up { Direction::Ascending } else { Direction::Descending },
-        });
-        let query = Query { condition, order, group };
-        let text = query.to_string();
-        prop_assert_eq!(parse(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?, query);
+    let amount = "search_attributes.Amount+ close_time- start_time- +";
+    for condition in [
+        "Amount > 5",
+        "Amount NOT BETWEEN 3 AND 5",
+        "Amount != 5",
+        "Amount IS NOT NULL",
+        "NOT (Amount IS NULL OR WorkflowType = 'x')",
+        "NOT (Amount > 5 AND Amount < 7)",
+        "Amount = 1 OR (Amount = 2 AND WorkflowType = 'x')",
+        "TaskQueue = 'q' AND (Amount IN (1, 2) OR Amount > 7)",
+    ] {
+        let text = format!("{condition} ORDER BY Amount");
+        assert_eq!(of(&text), amount, "{text}");
+        planned(&compiled(&text).unwrap());
     }
-
-    #[test]
-    fn no_text_is_too_much(text in any::<String>()) {
-        if let Err(e) = parse(&text) {
-            prop_assert!(e.position >= 1 && e.position <= text.chars().count() + 1);
-        }
-    }
-
-    #[test]
-    fn no_words_are_too_much(
-        words in prop::collection::vec(
-            prop::sample::select(vec![
-                "a", "WorkflowType", "=", "'x'", "(", ")", "AND", "OR", "NOT", "IN", ",", "IS", "NULL", "BETWEEN", "1",
-                "ORDER BY", "GROUP BY", "DESC", "`", "''", "\\", "é",
-            ]),
-            0..12,
-        )
-    ) {
-        let text = words.join(" ");
-        match parse(&text) {
-            Ok(query) => prop_assert_eq!(parse(&query.to_string()).unwrap(), query),
-            Err(e) => prop_assert!(e.position >= 1 && e.position <= text.chars().count() + 1),
-        }
-    }
+    let text = "CustomerId NOT STARTS_WITH 'x' ORDER BY CustomerId DESC";
+    assert_eq!(of(text), "search_attributes.CustomerId- close_time+ start_time+ -");
+    planned(&compiled(text).unwrap());
 }

@@ -71,6 +71,7 @@ crate::cases! {
         (a.workflow_type, b.workflow_type) = ("order".to_owned(), "order ".to_owned());
         b.parent = Some(ExecutionRef { workflow_id: a.run.workflow_id.clone(), run_id: a.run.run_id });
         let (run_a, run_b) = (a.run.run_id, b.run.run_id);
+        let nobody = t.run();
         let parent = format!("ParentRunId = '{run_a}' AND WorkflowType STARTS_WITH 'order'");
         let check = async |open: bool| {
             let statuses = if open { ["Running", "Running"] } else { ["Completed", "Failed"] };
@@ -85,13 +86,17 @@ crate::cases! {
                 (&format!("RunId = '{run_b}'"), &both[..1]),
                 (&format!("RunId = '{run_b}' AND WorkflowType = 'order'"), &[]),
                 (&format!("RunId != '{run_b}' AND WorkflowType STARTS_WITH 'order'"), &both[1..]),
+                (&format!("RunId IN ('{run_a}', '{run_b}', '{nobody}')"), both),
+                (&format!("RunId = '{nobody}' OR (RunId = '{run_a}' OR RunId = '{run_b}')"), both),
+                (&format!("RunId IN ('{run_b}', '{run_a}') AND WorkflowType = 'order'"), &both[1..]),
+                (&format!("RunId NOT IN ('{run_b}', '{nobody}') AND WorkflowType STARTS_WITH 'order'"), &both[1..]),
                 (&parent, &both[..1]),
                 ("ParentWorkflowId IS NULL AND WorkflowType STARTS_WITH 'order'", &both[1..]),
                 (&format!("ExecutionStatus IN ('{}', '{}')", statuses[0], statuses[1]), both),
                 ("ExecutionStatus NOT IN ('Running', 'Completed', 'Failed')", &[]),
                 ("", both),
             ] {
-                let query = if query.is_empty() { and.to_owned() } else { format!("{query} AND {and}") };
+                let query = if query.is_empty() { and.to_owned() } else { format!("({query}) AND {and}") };
                 assert_eq!(seen.runs(&*query).await?, wanted, "{query}");
                 assert_eq!(seen.count(&*query).await?.count, wanted.len() as u64, "{query}");
             }
@@ -184,6 +189,18 @@ crate::cases! {
             let count = t.p.visibility().count_visibility(&t.cx(), &seen.counting(query, scan)).await?;
             assert_eq!(count.count, wanted.len() as u64);
         }
+        // Of each of a few alternatives an index must decide something: of more, nested ones and others, all would be read.
+        let types = |n: usize| (1..n).fold("WorkflowType = 'x'".to_owned(), |q, i| format!("{q} OR WorkflowType = 'x{i}'"));
+        let nested = "WorkflowId = 'x' OR (TaskQueue = 'q' AND (WorkflowType = 'a' OR WorkflowType = 'b'))";
+        for query in [types(33), nested.to_owned()] {
+            let e = failed(seen.page(&seen.query(&*query, 5)).await, ErrorKind::Unindexed);
+            assert!(e.to_string().contains("WorkflowId, WorkflowType, StartTime"), "{e}");
+            failed(seen.count(&*query).await, ErrorKind::Unindexed);
+        }
+        let nested = format!("WorkflowType = 'type' OR (WorkflowId = 'x' OR ({}))", types(30));
+        assert_eq!(seen.runs(&*nested).await?, [other.run.run_id, here.run.run_id]);
+        let nothing = ListVisibility { scan: ScanPolicy::Allow { max_documents: 0 }, ..seen.query("", 5) };
+        failed(seen.page(&nothing).await, ErrorKind::InvalidArgument);
         let e = seen.page(&seen.query("TaskQueue = 'other'", 5)).await.unwrap_err();
         assert!(e.to_string().contains("a search attribute for TaskQueue"), "{e}");
         assert_eq!(seen.runs("TaskQueue = 'other' AND WorkflowType = 'type'").await?, [other.run.run_id]);
