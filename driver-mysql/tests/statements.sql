@@ -174,7 +174,9 @@ SELECT name, next_id, first_id, created_by, attempts
      ORDER BY name
      LIMIT ?;
 
-SELECT name, revision FROM document_collections WHERE (name) IN ((?)) FOR SHARE;
+SELECT name, revision FROM document_collections FORCE INDEX (PRIMARY) WHERE (name) IN ((?)) FOR SHARE;
+
+SELECT name, revision FROM document_collections FORCE INDEX (PRIMARY) WHERE (name) IN ((?)) FOR UPDATE;
 
 SELECT namespace_id, name, task_type
       FROM task_queues

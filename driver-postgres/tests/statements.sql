@@ -80,6 +80,8 @@ SELECT 1::bigint AS tag, v.plan AS number,
   FROM v
  WHERE NOT v.applied;
 
+SELECT 1::bigint FROM pg_advisory_xact_lock(?);
+
 SELECT 1::bigint WHERE NOT EXISTS (SELECT FROM put_run);
 
 SELECT 2, 0,

@@ -6,8 +6,9 @@
 //! | `names`, `columns`, `ddl` | what collections consist of, in each database's words |
 //! | `catalogue`, `inspect`, `ensure`, `build` | what is declared, what is there, and making one of the other |
 //! | `access`, `order`, `source` | finds, one query for each access that the planner chose |
-//! | `write`, `at_once`, `put`, `entries`, `unique` | writes, the entries of attributes of several values, unique keys |
+//! | `write`, `at_once`, `put`, `entries`, `unique`, `absence` | writes, the entries of attributes of several values, unique keys, absences |
 
+mod absence;
 mod access;
 mod at_once;
 mod build;

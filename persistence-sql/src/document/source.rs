@@ -1,5 +1,6 @@
 //! Reading: by key, and what the engine of finds asks for.
 
+use super::absence::SHARE;
 use super::access::{Query, keyed, within};
 use super::catalogue::Known;
 use super::names;
@@ -24,12 +25,13 @@ pub(super) const TABLE: &str = "documents";
 /// The most keys of a statement.
 const KEYS: usize = 256;
 
-/// Documents by key, each with its attempts; `suffix` is what locks them.
+/// Documents by key, each with its attempts; `suffix` is what locks them, `share` the lock of those who insert.
 pub(super) async fn select(
     tx: &mut Tx,
     def: &CollectionDef,
     keys: Vec<Vec<Value>>,
     suffix: &str,
+    share: Option<Value>,
 ) -> Result<Vec<(Document, Vec<u8>)>> {
     let columns = rows::columns(tx.dialect.json, def);
     let (kinds, mut found) = ([kinds(def), vec![Kind::Bytes]].concat(), Vec::new());
@@ -42,12 +44,14 @@ pub(super) async fn select(
         }
         // Of few rows MySQL would read all, and lock those of other writers.
         let by_key = if tx.dialect.json == Json::Mysql { " FORCE INDEX (PRIMARY)" } else { "" };
+        let sharing = if share.is_some() { SHARE } else { "" };
         let sql = format!(
-            "SELECT {columns}, attempts FROM {}{by_key} WHERE {} ORDER BY {order}{suffix}",
+            "SELECT {columns}, attempts FROM {}{by_key} WHERE {}{sharing} ORDER BY {order}{suffix}",
             names::table(&def.name),
             keyed(tx.dialect, def, chunk.len())
         );
-        for mut row in tx.query(TABLE, &sql, chunk.into_iter().flatten().collect(), &kinds).await? {
+        let args = chunk.into_iter().flatten().chain(share.clone()).collect();
+        for mut row in tx.query(TABLE, &sql, args, &kinds).await? {
             let document = rows::document(def, &mut row)?;
             found.push((document, row.bytes()?.into()));
         }
@@ -101,7 +105,7 @@ impl Bucket {
             return Ok(Vec::new());
         }
         let keys = req.keys.iter().map(key_values).collect();
-        let find = async { select(&mut self.connection(cx).await?, def, keys, "").await };
+        let find = async { select(&mut self.connection(cx).await?, def, keys, "", None).await };
         let now = self.env.clock.now();
         let shown = |d: &Document| {
             let deleted = match req.deleted {

@@ -1,5 +1,6 @@
 //! Writing: look, decide, write, in one transaction.
 
+use super::absence::{self, inserts};
 use super::catalogue::Known;
 use super::put::{Inserts, remove, remove_all, replace};
 use super::rows::{key_columns, key_values};
@@ -7,7 +8,7 @@ use super::source::{TABLE, select};
 use super::{entries, names, unique};
 use crate::attempts::{self, is_forgotten, remember};
 use crate::bucket::{Bucket, Tried, work};
-use crate::core::document::write::{Action, Change, DocumentWrite, Pre, check, check_changes, decide};
+use crate::core::document::write::{Action, Change, DocumentWrite, check, check_changes, decide};
 use crate::core::document::{CollectionDef, Document, DocumentKey};
 use crate::core::store::{SweepDocuments, WriteDocuments, Written};
 use crate::core::{AttemptId, Context, Error, Outcome, Result, Timestamp};
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How often a write begins anew because a collection was changed under it.
 const ROUNDS: usize = 8;
 
-const REVISIONS: &str = "SELECT name, revision FROM document_collections WHERE ";
+const REVISIONS: &str = "SELECT name, revision FROM document_collections";
 
 /// A call, and what its tries know of each other.
 pub(super) struct Call {
@@ -39,6 +40,8 @@ pub(super) struct Memory {
     pub(super) unknown: AtomicBool,
     /// Some unique key was taken: who holds it is to be found out first.
     taken: AtomicBool,
+    /// Something that was looked for is not there, and that counts.
+    absent: AtomicBool,
     /// What the last try that went as far as writing would have answered.
     answers: Mutex<Option<Answers>>,
 }
@@ -62,6 +65,8 @@ enum Done {
     Written(Vec<Written>),
     /// The collections are others than those that the call knows.
     Stale,
+    /// Something is not there that others may be about to insert: they are excluded the next time.
+    Absent,
 }
 
 /// What was found of a document: itself, and the attempts that wrote it.
@@ -74,12 +79,22 @@ impl Call {
 
     async fn run(&self, tx: &mut Tx, tried: Tried) -> Result<Done> {
         let unknown = self.memory.unknown.fetch_or(tried.unknown, Relaxed) || tried.unknown;
-        if !self.is_current(tx).await? {
+        let alone = self.memory.absent.load(Relaxed) || self.requires_absence();
+        if !self.is_current(tx, alone).await? {
             return Ok(Done::Stale);
         }
-        let found = self.look(tx).await?;
+        if alone {
+            self.exclude(tx).await?;
+        }
+        let found = self.look(tx, alone).await?;
         if unknown && let Some(answers) = self.earlier(&found)? {
             return Ok(Done::Written(answers));
+        }
+        let absent = |(w, f): (&DocumentWrite, &Found)| f.is_none() && absence::rests_on_absence(w);
+        let several = self.writes.len() > 1 && !tx.dialect.single_writer;
+        if several && !alone && self.writes.iter().zip(&found).any(absent) {
+            self.memory.absent.store(true, Relaxed);
+            return Ok(Done::Absent);
         }
         let mut changes = Vec::with_capacity(self.writes.len());
         for (i, write) in self.writes.iter().enumerate() {
@@ -99,15 +114,18 @@ impl Call {
     }
 
     /// Whether the collections are those that the call knows: where entries are written by this bucket, nobody may write without
-    /// those of a new index. Locked until the end.
-    async fn is_current(&self, tx: &mut Tx) -> Result<bool> {
+    /// those of a new index. Locked until the end, against all other writers where the call is to be alone.
+    async fn is_current(&self, tx: &mut Tx, alone: bool) -> Result<bool> {
         if tx.dialect.json == Json::Postgres {
             return Ok(true);
         }
         let known: BTreeMap<&str, i64> =
             self.collections.iter().map(|c| (&*c.def.name, c.revision)).collect();
         let names = tx.dialect.key_in(&["name"], known.len());
-        let sql = format!("{REVISIONS}{names}{}", tx.dialect.for_share);
+        // Whoever is to be alone waits for no collection but its own.
+        let by_name = if tx.dialect.json == Json::Mysql { " FORCE INDEX (PRIMARY)" } else { "" };
+        let lock = if alone { tx.dialect.for_update } else { tx.dialect.for_share };
+        let sql = format!("{REVISIONS}{by_name} WHERE {names}{lock}");
         let args = known.keys().map(|name| Value::from(*name)).collect();
         let mut current = 0;
         for mut row in tx.query("document_collections", &sql, args, &[Kind::Text, Kind::Int]).await? {
@@ -118,30 +136,39 @@ impl Call {
     }
 
     /// What is there, locked, in the order of collections and keys.
-    async fn look(&self, tx: &mut Tx) -> Result<Vec<Found>> {
+    async fn look(&self, tx: &mut Tx, alone: bool) -> Result<Vec<Found>> {
         let mut collections: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (i, write) in self.writes.iter().enumerate() {
             collections.entry(&write.collection).or_default().push(i);
         }
         let mut found: Vec<Found> = self.writes.iter().map(|_| None).collect();
         for of in collections.into_values() {
-            self.look_at(tx, &of, &mut found).await?;
+            let inserts_any = of.iter().any(|&i| inserts(&self.writes[i]));
+            let shares = tx.dialect.json == Json::Postgres && inserts_any && !alone;
+            let share = shares.then(|| absence::lock_of(tx, self.def(of[0])));
+            self.look_at(tx, &of, &mut found, share).await?;
             // Whoever held the lock may have stored the document anew, and a statement of PostgreSQL that waited for that does not
             // see it. One that is then inserted is met again; before anything else is made of its absence, it is looked for again.
             let again = |i: &usize| found[*i].is_none() && !inserts(&self.writes[*i]);
             let again: Vec<usize> = of.iter().copied().filter(again).collect();
             let unique = self.def(of[0]).indexes.iter().any(|i| i.unique);
             if unique && tx.dialect.json == Json::Postgres && !again.is_empty() {
-                self.look_at(tx, &again, &mut found).await?;
+                self.look_at(tx, &again, &mut found, None).await?;
             }
         }
         Ok(found)
     }
 
-    async fn look_at(&self, tx: &mut Tx, of: &[usize], found: &mut [Found]) -> Result<()> {
+    async fn look_at(
+        &self,
+        tx: &mut Tx,
+        of: &[usize],
+        found: &mut [Found],
+        share: Option<Value>,
+    ) -> Result<()> {
         let (keys, lock) =
             (of.iter().map(|&i| key_values(&self.writes[i].key)).collect(), tx.dialect.for_update);
-        for one in select(tx, self.def(of[0]), keys, lock).await? {
+        for one in select(tx, self.def(of[0]), keys, lock, share).await? {
             if let Some(&i) = of.iter().find(|&&i| self.writes[i].key == one.0.key) {
                 found[i] = Some(one);
             }
@@ -269,11 +296,6 @@ impl Call {
     }
 }
 
-/// Whether a write inserts its document where there is none.
-fn inserts(write: &DocumentWrite) -> bool {
-    matches!(write.pre, Pre::None | Pre::Absent) && matches!(write.action, Action::Put { .. })
-}
-
 fn distinct(writes: &[DocumentWrite]) -> Result<()> {
     let mut seen = HashSet::new();
     if writes.is_empty() {
@@ -323,6 +345,7 @@ impl Bucket {
             match self.write(cx, work).await? {
                 Done::Written(answers) => return Ok(answers),
                 Done::Stale => again.collections.iter().for_each(|c| self.collections.forget(&c.def.name)),
+                Done::Absent => {}
             }
         }
         let e = Error::unavailable("write_documents", "the collection changes all the time");
@@ -356,7 +379,7 @@ impl Bucket {
                     let (def, lock) = (&collection.def, tx.dialect.for_update);
                     let values = keys.iter().map(key_values).collect();
                     let mut found: Vec<Document> =
-                        select(tx, def, values, lock).await?.into_iter().map(|f| f.0).collect();
+                        select(tx, def, values, lock, None).await?.into_iter().map(|f| f.0).collect();
                     found.retain(|d| d.is_expired(before));
                     remove_all(tx, def, &found).await?;
                     // A first try without an answer may have removed them.

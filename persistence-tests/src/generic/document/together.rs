@@ -2,16 +2,35 @@
 
 use crate::build::document::*;
 use crate::build::expect::failed;
-use crate::race::race;
+use crate::race::{Beside, race};
 use persistence_core::document::write::{Action, DocumentWrite, Pre};
 use persistence_core::document::*;
 use persistence_core::store::*;
-use persistence_core::{Capability, Detail, ErrorKind};
+use persistence_core::{Capability, Detail, ErrorKind, Result};
 use serde_json::json;
 
 fn put(docs: &Docs, id: &str, pre: Pre, project: &str, kind: i64) -> DocumentWrite {
     let body = machine(project, 1, json!({"kind": kind, "tags": [id]}));
     docs.one(&at(project, id), pre, Action::Put { body, expires: None })
+}
+
+const ROUNDS: u32 = 12;
+
+/// Two at once, each of which does something about the other one's document and puts its own: how they ended, and how many
+/// documents are left.
+async fn crossed(docs: &Docs, n: u32, pre: Pre, action: Action) -> (Vec<Result<Vec<Written>>>, usize) {
+    let keys = [at("p", &format!("a{n}")), at("p", &format!("b{n}"))];
+    let results = race(2, |i, line| {
+        let other = docs.one(&keys[1 - i], pre.clone(), action.clone());
+        let (docs, own) = (docs.clone(), put(docs, &keys[i].id.to_string(), pre.clone(), "p", 1));
+        async move {
+            line.wait().await;
+            docs.write(vec![other, own]).await
+        }
+    })
+    .await;
+    let left = docs.get_all(&keys, Deleted::Hide).await.unwrap();
+    (results, left.iter().flatten().count())
 }
 
 crate::cases! {
@@ -71,6 +90,58 @@ crate::cases! {
             failed(a.write(writes).await, ErrorKind::Unsupported);
             assert_eq!(a.get(&at("p", "x")).await?, None);
         }
+    }
+
+    /// Of writes that each require that the other one's document is not there, one is done.
+    #[covers("document.write_documents", "document.write_documents!already_exists")]
+    async fn what_is_not_there_stays_so(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        for n in 0..ROUNDS {
+            let (results, left) = crossed(&docs, n, Pre::Absent, Action::Check).await;
+            let refused: Vec<_> = results.iter().filter_map(|r| r.as_ref().err()).collect();
+            assert!(refused.len() == 1 && refused[0].kind() == ErrorKind::AlreadyExists, "round {n}: {results:?}");
+            assert_eq!(left, 1, "round {n}");
+        }
+    }
+
+    /// Of writes that each remove the other one's document, if there is one, the last one's document is left. (Who was removed
+    /// without having heard of its end cannot be told from who never was, so no faults here.)
+    #[covers("document.write_documents")]
+    #[kind(Calm)]
+    async fn who_removes_the_other_is_left(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        for n in 0..ROUNDS {
+            let (results, left) = crossed(&docs, n, Pre::None, Action::Delete).await;
+            assert!(results.iter().all(Result::is_ok), "round {n}: {results:?}");
+            assert_eq!(left, 1, "round {n}");
+        }
+    }
+
+    /// A document that is moved is seen somewhere by every look at both places.
+    #[covers("document.write_documents", "document.write_documents!already_exists")]
+    #[kind(Calm)]
+    async fn checks_are_of_one_moment(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        let places = [at("p", "here"), at("p", "there")];
+        docs.write(vec![put(&docs, "here", Pre::Absent, "p", 1)]).await?;
+        let mover = {
+            let (docs, places) = (docs.clone(), places.clone());
+            Beside::run(async move {
+                for n in 0..40 {
+                    let (from, to) = (&places[n % 2], &places[(n + 1) % 2]);
+                    let body = machine("p", 1, json!({"kind": n}));
+                    let to = docs.one(to, Pre::Absent, Action::Put { body, expires: None });
+                    docs.write(vec![docs.one(from, Pre::Present, Action::Delete), to]).await.unwrap();
+                }
+            })
+        };
+        let mut looks = 0;
+        while looks < 5 || !mover.has_ended() {
+            let checks = places.iter().map(|p| docs.one(p, Pre::Absent, Action::Check)).collect();
+            failed(docs.write(checks).await, ErrorKind::AlreadyExists);
+            looks += 1;
+        }
+        mover.end().await;
     }
 
     /// Money that is moved between the documents of a partition is neither made nor lost.
