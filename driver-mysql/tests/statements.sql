@@ -95,10 +95,6 @@ SELECT 0 AS kind, 0 AS item_number, '' AS item_name, record AS value, record_ver
      WHERE shard_id = ? AND namespace_id = ? AND workflow_id = ? AND run_id = ?
      ORDER BY 1, 2, 3;
 
-SELECT DISTINCT index_name, 1
-          FROM information_schema.statistics
-         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?;
-
 SELECT GET_LOCK(CONCAT('documents:', LEFT(SHA2(CONCAT(DATABASE(), '/', ?), 256), 40)), -1);
 
 SELECT RELEASE_LOCK(CONCAT('documents:', LEFT(SHA2(CONCAT(DATABASE(), '/', ?), 256), 40)));
@@ -155,6 +151,11 @@ SELECT id, payload
      WHERE queue_type = ? AND name = ? AND id > ?
      ORDER BY id
      LIMIT ?;
+
+SELECT index_name, COUNT(*)
+          FROM information_schema.statistics
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?
+         GROUP BY index_name;
 
 SELECT level
       FROM queue_acks

@@ -151,7 +151,7 @@ SELECT first_event_id, negated_transaction_id, event_count, previous_transaction
 
 SELECT first_event_id, negated_transaction_id, events FROM history_nodes WHERE (shard_id, tree_id, branch_id, first_event_id, negated_transaction_id) IN ((?, ?, ?, ?, ?));
 
-SELECT i.relname::text, x.indisvalid::int::bigint
+SELECT i.relname::text, CASE WHEN x.indisvalid THEN x.indnkeyatts::bigint ELSE 0 END
           FROM pg_catalog.pg_index x
           JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
           JOIN pg_catalog.pg_class c ON c.oid = x.indrelid

@@ -109,6 +109,11 @@ impl SqlRow {
         self.columns.by_ref().take(columns).for_each(drop);
     }
 
+    /// All columns that are left.
+    pub(crate) fn values(self) -> Vec<Value> {
+        self.columns.collect()
+    }
+
     fn damaged(&self) -> Error {
         Error::corrupted(self.table, "a column has another type, or is NULL, or is missing")
     }

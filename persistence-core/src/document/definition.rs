@@ -1,6 +1,7 @@
 //! What a collection declares: its partition, its attributes and its indexes. Everything else in a document is free.
 
 use super::form::{AttributeForm, CollectionForm, IndexForm};
+use super::limits::{MAX_KEY_BYTES, MAX_KEY_BYTES_OF_SEVERAL};
 use super::path::Path;
 use super::scalar::{KeyType, MAX_TEXT, Scalar};
 use crate::error::{Error, Result};
@@ -156,8 +157,6 @@ impl Direction {
 
 /// The default of [`CollectionDef::max_bytes`].
 pub const DEFAULT_MAX_BYTES: u32 = 1 << 20;
-/// The most attributes, and the most indexes, of a collection.
-pub const MAX_DECLARED: usize = 64;
 /// The most keys of an index.
 pub const MAX_INDEX_KEYS: usize = 8;
 
@@ -255,12 +254,7 @@ impl CollectionDef {
         {
             return Err(bad(format!("collection {}: its partition has several values", self.name)));
         }
-        if self.attributes.len() > MAX_DECLARED || self.indexes.len() > MAX_DECLARED {
-            return Err(bad(format!(
-                "collection {}: more than {MAX_DECLARED} attributes or indexes",
-                self.name
-            )));
-        }
+        self.validate_numbers()?;
         let (mut names, mut places) = (BTreeSet::new(), BTreeSet::new());
         for a in &self.attributes {
             a.validate()?;
@@ -298,9 +292,9 @@ impl CollectionDef {
             }
         }
         match many {
-            0 => Ok(()),
+            0 => self.validate_size(index, MAX_KEY_BYTES),
             1 if index.unique => broken("an attribute of several values cannot be unique"),
-            1 => Ok(()),
+            1 => self.validate_size(index, MAX_KEY_BYTES_OF_SEVERAL),
             _ => broken("at most one attribute of several values"),
         }
     }
@@ -439,7 +433,7 @@ pub fn identifier(name: &str) -> Result<()> {
     )))
 }
 
-fn bad(rule: String) -> Error {
+pub(super) fn bad(rule: String) -> Error {
     Error::invalid("definition", rule)
 }
 

@@ -18,6 +18,7 @@ pub mod definition;
 pub mod filter;
 pub mod find;
 mod form;
+pub mod limits;
 mod page;
 pub mod path;
 pub mod plan;

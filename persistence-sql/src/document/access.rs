@@ -7,24 +7,23 @@ use crate::core::document::plan::{Access, Position};
 use crate::core::document::{
     Arity, Attribute, CollectionDef, Direction, DocumentId, IndexDef, KeyType, Scalar, TimeUnit,
 };
-use crate::core::store::Deleted;
-use crate::core::{Error, Result, Timestamp};
+use crate::core::{Error, Result};
 use crate::dialect::{Dialect, Json};
 use crate::value::{Kind, Value};
 use std::ops::Bound;
 
 /// A statement as it grows.
 pub(super) struct Query<'a> {
-    dialect: &'a Dialect,
-    def: &'a CollectionDef,
-    access: &'a Access,
-    index: Option<&'a IndexDef>,
+    pub(super) dialect: &'a Dialect,
+    pub(super) def: &'a CollectionDef,
+    pub(super) access: &'a Access,
+    pub(super) index: Option<&'a IndexDef>,
     /// The entries are a table of their own.
-    entries: bool,
+    pub(super) entries: bool,
     /// What has one of several values.
     lists: Vec<List>,
-    conditions: Vec<String>,
-    args: Vec<Value>,
+    pub(super) conditions: Vec<String>,
+    pub(super) args: Vec<Value>,
 }
 
 /// A column that has one of these values, two at least.
@@ -150,23 +149,6 @@ impl<'a> Query<'a> {
         self.columns().map(|c| format!("m.{c}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// How many documents there are of those that are shown; none where a document may be found twice or wrongly.
-    pub(super) fn count(mut self, deleted: Deleted, now: Timestamp) -> Option<(String, Vec<Value>)> {
-        if self.index.is_some_and(|i| names::several(self.def, i).is_some()) {
-            return None;
-        }
-        self.choose_of_lists();
-        match deleted {
-            Deleted::Hide => self.conditions.push("d.deleted_at IS NULL".to_owned()),
-            Deleted::Only => self.conditions.push("d.deleted_at IS NOT NULL".to_owned()),
-            Deleted::Any => {}
-        }
-        self.conditions.push("(d.expires_at IS NULL OR d.expires_at > ?)".to_owned());
-        self.args.push(Value::Int(now.0));
-        let sql = format!("SELECT count(*) FROM {}{}", self.from(), self.filter());
-        Some((sql, self.args))
-    }
-
     fn read(&self, column: &str) -> String {
         match (column, self.dialect.json) {
             ("data", Json::Postgres) => "d.data::text".to_owned(),
@@ -179,7 +161,7 @@ impl<'a> Query<'a> {
         format!("{}.{column}", if self.entries { "e" } else { "d" })
     }
 
-    fn from(&self) -> String {
+    pub(super) fn from(&self) -> String {
         let table = names::table(&self.def.name);
         let Some(index) = self.index.filter(|_| self.entries) else {
             return format!("{table} d{}", self.by());
@@ -204,7 +186,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    fn filter(&self) -> String {
+    pub(super) fn filter(&self) -> String {
         if self.conditions.is_empty() {
             return String::new();
         }
@@ -263,7 +245,7 @@ impl<'a> Query<'a> {
     }
 
     /// The lists as conditions.
-    fn choose_of_lists(&mut self) {
+    pub(super) fn choose_of_lists(&mut self) {
         for List { column, kind, mut values } in std::mem::take(&mut self.lists) {
             if self.dialect.json == Json::Postgres {
                 self.conditions.push(format!("{column} = ANY(?)"));

@@ -216,8 +216,8 @@ pub(super) async fn make(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
     for name in &plan.broken {
         b.run(&ddl.drop_index(name)).await?;
     }
-    for (name, sql) in &plan.indexes {
-        b.index(sql, name).await?;
+    for index in &plan.indexes {
+        b.index(&index.sql, &index.name).await?;
     }
     if b.documents && json == Json::Postgres && !plan.indexes.is_empty() {
         // Of expressions nothing is known before.

@@ -29,7 +29,7 @@ pub(super) fn literal(json: Json, text: &str) -> String {
 }
 
 /// A path in the database's own language, members in JSON's quotes.
-fn path_text(path: &Path) -> String {
+pub(super) fn path_text(path: &Path) -> String {
     let mut out = "$".to_owned();
     for step in path.steps() {
         match step {

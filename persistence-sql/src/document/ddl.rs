@@ -3,9 +3,9 @@
 
 use super::columns::{self, Column};
 use super::names;
+use super::order::Ordered;
 use super::rows::{is_partitioned, key_columns};
-use crate::core::document::{CollectionDef, Direction, IdKind, IndexDef, IndexKey, KeyType, Scope};
-use crate::core::{Error, Result};
+use crate::core::document::{CollectionDef, Direction, IdKind, IndexDef, IndexKey, Scope};
 use crate::dialect::Json;
 use crate::naming::Naming;
 use std::collections::BTreeMap;
@@ -19,10 +19,15 @@ pub(super) enum Computed {
     Virtual,
 }
 
-/// The longest key of an index of MySQL, in bytes.
-const MYSQL_KEY: usize = 3072;
-/// How long partitions and ids of text may be, in bytes.
-const NAME: usize = 1020;
+/// An index that is no table.
+#[derive(Clone, Debug)]
+pub(super) struct Index {
+    pub(super) name: String,
+    /// The statement that makes it.
+    pub(super) sql: String,
+    /// How many columns it has. One whose column was dropped has fewer, under the same name.
+    pub(super) columns: i64,
+}
 
 /// Renders statements as one database wants them.
 #[derive(Clone, Copy)]
@@ -36,9 +41,6 @@ pub(super) struct Ddl<'a> {
 struct Part {
     sql: String,
     direction: Direction,
-    /// The most bytes, where that counts.
-    bytes: usize,
-    text: bool,
 }
 
 impl Ddl<'_> {
@@ -134,56 +136,45 @@ impl Ddl<'_> {
         format!("DROP TABLE IF EXISTS {}", self.naming.qualified(name))
     }
 
-    /// Every index that is no table: its name, and the statement that makes it.
-    pub(super) fn indexes(
-        &self,
-        computed: &BTreeMap<String, Computed>,
-        online: bool,
-    ) -> Result<Vec<(String, String)>> {
-        let mut all = Vec::new();
-        let expiry =
-            vec![self.part("expires_at", Direction::Ascending, 8), self.id_part(Direction::Ascending)];
+    /// Every index that is no table.
+    pub(super) fn indexes(&self, computed: &BTreeMap<String, Computed>, online: bool) -> Vec<Index> {
+        let part = |column: &str, direction| Part { sql: column.to_owned(), direction };
+        let expiry = vec![part("expires_at", Direction::Ascending), part("id", Direction::Ascending)];
         let there = if self.json == Json::Mysql { "" } else { " WHERE expires_at IS NOT NULL" };
-        let name = names::expiry(&self.def.name);
-        all.push((name.clone(), self.index(&name, false, expiry, there, online)?));
+        let mut all = vec![self.index(names::expiry(&self.def.name), false, &expiry, there, online)];
         for declared in &self.def.indexes {
             if names::several(self.def, declared).is_some() {
-                if let Some(sql) = self.gin(declared, computed, online) {
-                    all.push((names::index(self.def, declared), sql));
-                }
+                all.extend(self.gin(declared, computed, online));
                 continue;
             }
             let index = &self.kept(declared);
-            let keys = self.parts(index, computed);
-            let partition =
-                || is_partitioned(self.def).then(|| self.part("partition_key", Direction::Ascending, NAME));
             let scoped = index.scope == Scope::Partition;
-            let unique =
-                || partition().filter(|_| scoped).into_iter().chain(self.parts(index, computed)).collect();
+            let partition =
+                |direction| is_partitioned(self.def).then(|| part("partition_key", direction)).into_iter();
+            let first = || partition(Direction::Ascending).filter(|_| scoped);
+            let unique = || first().chain(self.parts(index, computed)).collect::<Vec<Part>>();
+            let name = names::index(self.def, declared);
             if index.unique && !index.live_only {
-                let name = names::index(self.def, declared);
-                all.push((name.clone(), self.index(&name, true, unique(), "", online)?));
+                all.push(self.index(name, true, &unique(), "", online));
                 continue;
             }
-            let mut parts: Vec<Part> = partition().filter(|_| scoped).into_iter().chain(keys).collect();
-            parts.push(self.id_part(index.id_order));
-            parts.extend(partition().filter(|_| !scoped).map(|p| Part { direction: index.id_order, ..p }));
-            let name = names::index(self.def, declared);
-            all.push((name.clone(), self.index(&name, false, parts, "", online)?));
+            let mut parts = unique();
+            parts.push(part("id", index.id_order));
+            parts.extend(partition(index.id_order).filter(|_| !scoped));
+            all.push(self.index(name, false, &parts, "", online));
             if index.unique {
-                let name = names::live_index(self.def, declared);
-                let mut parts: Vec<Part> = unique();
+                let mut parts = unique();
                 let living = match self.json {
                     Json::Mysql => {
-                        parts.push(self.part("live", Direction::Ascending, 1));
+                        parts.push(part("live", Direction::Ascending));
                         ""
                     }
                     _ => " WHERE deleted_at IS NULL",
                 };
-                all.push((name.clone(), self.index(&name, true, parts, living, online)?));
+                all.push(self.index(names::live_index(self.def, declared), true, &parts, living, online));
             }
         }
-        Ok(all)
+        all
     }
 
     /// An index as it is kept: MySQL reads one that descends in one direction only, and one that ascends in both.
@@ -196,97 +187,53 @@ impl Ddl<'_> {
         kept
     }
 
-    fn part(&self, column: &str, direction: Direction, bytes: usize) -> Part {
-        Part { sql: column.to_owned(), direction, bytes, text: false }
-    }
-
-    fn id_part(&self, direction: Direction) -> Part {
-        self.part("id", direction, if self.def.id == IdKind::Uuid { 16 } else { NAME })
-    }
-
     /// The keys of an index, as columns, or as what a virtual column is computed by.
     fn parts(&self, index: &IndexDef, computed: &BTreeMap<String, Computed>) -> Vec<Part> {
         let key = |k: &IndexKey| {
-            let a = self.def.attribute_named(&k.attribute)?;
-            let column = columns::column(self.json, a)?;
+            let column = columns::column(self.json, self.def.attribute_named(&k.attribute)?)?;
             let inlined =
                 self.json == Json::Postgres && computed.get(&column.name) == Some(&Computed::Virtual);
-            let (bytes, text) = match a.ty {
-                KeyType::Str { max } => (usize::from(max) + 2, true),
-                KeyType::Uuid => (16, false),
-                _ => (9, false),
-            };
             let sql = if inlined { format!("({})", column.expression) } else { column.name };
-            Some(Part { sql, direction: k.direction, bytes, text })
+            Some(Part { sql, direction: k.direction })
         };
         index.keys.iter().filter_map(key).collect()
     }
 
-    fn index(
-        &self,
-        name: &str,
-        unique: bool,
-        mut parts: Vec<Part>,
-        filter: &str,
-        online: bool,
-    ) -> Result<String> {
-        if self.json == Json::Mysql {
-            self.fit(name, unique, &mut parts)?;
-        }
+    fn index(&self, name: String, unique: bool, parts: &[Part], filter: &str, online: bool) -> Index {
         let column = |p: &Part| match p.direction {
             Direction::Ascending => p.sql.clone(),
             Direction::Descending => format!("{} DESC", p.sql),
         };
-        let columns: Vec<String> = parts.iter().map(column).collect();
-        let (columns, unique) = (columns.join(", "), if unique { "UNIQUE " } else { "" });
-        let (name, table) = (self.naming.table(name), self.table());
-        Ok(match self.json {
+        let columns = parts.iter().map(column).collect::<Vec<_>>().join(", ");
+        let unique = if unique { "UNIQUE " } else { "" };
+        let (called, table) = (self.naming.table(&name), self.table());
+        let sql = match self.json {
             Json::Mysql => {
                 format!(
-                    "ALTER TABLE {table} ADD {unique}INDEX {name} ({columns}), ALGORITHM=INPLACE, LOCK=NONE"
+                    "ALTER TABLE {table} ADD {unique}INDEX {called} ({columns}), ALGORITHM=INPLACE, LOCK=NONE"
                 )
             }
             Json::Postgres => {
                 let concurrently = if online { "CONCURRENTLY " } else { "" };
-                format!("CREATE {unique}INDEX {concurrently}{name} ON {table} ({columns}){filter}")
+                format!("CREATE {unique}INDEX {concurrently}{called} ON {table} ({columns}){filter}")
             }
-            Json::Sqlite => format!("CREATE {unique}INDEX {name} ON {table} ({columns}){filter}"),
-        })
+            Json::Sqlite => format!("CREATE {unique}INDEX {called} ON {table} ({columns}){filter}"),
+        };
+        Index { name, sql, columns: i64::try_from(parts.len()).unwrap_or(i64::MAX) }
     }
 
-    /// Cuts long texts where the whole would be too long for a key: the index then finds a little more, and does not order. One that
-    /// is unique cannot be cut.
-    fn fit(&self, name: &str, unique: bool, parts: &mut [Part]) -> Result<()> {
-        let total: usize = parts.iter().map(|p| p.bytes).sum();
-        if total <= MYSQL_KEY {
-            return Ok(());
-        }
-        let texts = parts.iter().filter(|p| p.text).count();
-        if unique || texts == 0 {
-            let rule = format!(
-                "collection {}: {name} has keys of {total} bytes, at most {MYSQL_KEY}",
-                self.def.name
-            );
-            return Err(Error::invalid("definition", rule));
-        }
-        let fixed: usize = parts.iter().filter(|p| !p.text).map(|p| p.bytes).sum();
-        let each = (MYSQL_KEY.saturating_sub(fixed) / texts).saturating_sub(2).max(1);
-        for p in parts.iter_mut().filter(|p| p.text && p.bytes > each) {
-            p.sql = format!("{}({each})", p.sql);
-        }
-        Ok(())
-    }
-
-    fn gin(&self, index: &IndexDef, computed: &BTreeMap<String, Computed>, online: bool) -> Option<String> {
-        let a = names::several(self.def, index)?;
-        let column = columns::column(self.json, a)?;
+    /// Of PostgreSQL: the index of an attribute of several values.
+    fn gin(&self, index: &IndexDef, computed: &BTreeMap<String, Computed>, online: bool) -> Option<Index> {
+        let column = columns::column(self.json, names::several(self.def, index)?)?;
         let concurrently = if online { "CONCURRENTLY " } else { "" };
         let on = match computed.get(&column.name) {
             Some(Computed::Virtual) => format!("({})", column.expression),
             _ => column.name,
         };
-        let name = self.naming.table(&names::index(self.def, index));
-        Some(format!("CREATE INDEX {concurrently}{name} ON {} USING gin ({on} jsonb_path_ops)", self.table()))
+        let name = names::index(self.def, index);
+        let (called, table) = (self.naming.table(&name), self.table());
+        let sql = format!("CREATE INDEX {concurrently}{called} ON {table} USING gin ({on} jsonb_path_ops)");
+        Some(Index { name, sql, columns: 1 })
     }
 
     /// Every table of entries: the index, and the statement that makes it.
@@ -300,30 +247,35 @@ impl Ddl<'_> {
     }
 
     fn create_entries(&self, index: &IndexDef) -> String {
-        let (mut columns, mut keys) = (self.key(), Vec::new());
-        let kept = self.kept(index);
-        for k in &kept.keys {
-            let Some(a) = self.def.attribute_named(&k.attribute) else { continue };
-            let name = names::column(a);
-            columns.push(format!("{name} {} NOT NULL", columns::type_of(self.json, a.ty)));
-            keys.push(if k.direction == Direction::Descending { format!("{name} DESC") } else { name });
+        let mut columns = self.key();
+        for a in index.keys.iter().filter_map(|k| self.def.attribute_named(&k.attribute)) {
+            columns.push(format!("{} {} NOT NULL", names::column(a), columns::type_of(self.json, a.ty)));
         }
-        let scoped = index.scope == Scope::Partition;
-        let partition = is_partitioned(self.def);
-        if partition && scoped {
-            keys.insert(0, "partition_key".to_owned());
-        }
-        let way = if kept.id_order == Direction::Descending { " DESC" } else { "" };
-        keys.push(format!("id{way}"));
-        if partition && !scoped {
-            keys.push(format!("partition_key{way}"));
-        }
+        let order = self.entry_order(index);
+        let key = order.iter().map(|o| format!("{}{}", o.column, if o.descending { " DESC" } else { "" }));
         let end = if self.json == Json::Sqlite { " STRICT, WITHOUT ROWID" } else { self.end_of_table() };
         format!(
             "CREATE TABLE IF NOT EXISTS {} (\n    {},\n    PRIMARY KEY ({})\n){end}",
             self.naming.qualified(&names::entries(self.def, index)),
             columns.join(",\n    "),
-            keys.join(", ")
+            key.collect::<Vec<_>>().join(", ")
         )
+    }
+
+    /// The order of a table of entries.
+    pub(super) fn entry_order(&self, index: &IndexDef) -> Vec<Ordered> {
+        let kept = self.kept(index);
+        let column = |column: &str, direction| Ordered {
+            column: column.to_owned(),
+            descending: direction == Direction::Descending,
+        };
+        let partition = |direction| is_partitioned(self.def).then(|| column("partition_key", direction));
+        let keys = kept.keys.iter().filter_map(|k| {
+            Some(column(&names::column(self.def.attribute_named(&k.attribute)?), k.direction))
+        });
+        let scoped = index.scope == Scope::Partition;
+        let first = partition(Direction::Ascending).filter(|_| scoped);
+        let last = partition(kept.id_order).filter(|_| !scoped);
+        first.into_iter().chain(keys).chain([column("id", kept.id_order)]).chain(last).collect()
     }
 }

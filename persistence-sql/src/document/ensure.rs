@@ -8,9 +8,9 @@
 use super::build::{self, Builder};
 use super::catalogue::{self, Collection, load};
 use super::columns::Column;
-use super::ddl::{Computed, Ddl};
+use super::ddl::{Computed, Ddl, Index};
 use super::inspect::{Real, inspect};
-use super::names;
+use super::{names, verify};
 use crate::bucket::{Bucket, is_of_the_way, work};
 use crate::core::document::CollectionDef;
 use crate::core::store::{CollectionChange, EnsureCollections, EnsureMode, Ensured};
@@ -31,8 +31,8 @@ pub(super) struct Plan {
     /// The statement that makes the table.
     pub(super) table: Option<String>,
     pub(super) columns: Vec<(Column, Computed)>,
-    /// Names and statements; those that are there and not whole are dropped before.
-    pub(super) indexes: Vec<(String, String)>,
+    /// Those that are there and not whole are dropped before.
+    pub(super) indexes: Vec<Index>,
     pub(super) broken: Vec<String>,
     /// Tables of entries to make and to fill: the index, its name, the statement.
     pub(super) entries: Vec<(usize, String, String)>,
@@ -44,7 +44,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn new(ddl: &Ddl<'_>, stored: Option<&Collection>, real: &Real) -> Result<Self> {
+    fn new(ddl: &Ddl<'_>, stored: Option<&Collection>, real: &Real) -> Self {
         let mut plan = Plan::default();
         let mut computed = real.columns.clone();
         let columns = ddl.columns();
@@ -58,16 +58,13 @@ impl Plan {
         } else {
             plan.table = Some(ddl.create_table());
         }
-        let indexes = ddl.indexes(&computed, real.documents)?;
-        let wanted: BTreeSet<&str> = indexes.iter().map(|(name, _)| &**name).collect();
+        let indexes = ddl.indexes(&computed, real.documents);
+        let wanted: BTreeSet<&str> = indexes.iter().map(|i| &*i.name).collect();
         plan.drop_indexes = real.indexes.keys().filter(|n| !wanted.contains(&***n)).cloned().collect();
-        plan.broken = real
-            .indexes
-            .iter()
-            .filter(|(n, whole)| !**whole && wanted.contains(&***n))
-            .map(|(n, _)| n.clone())
-            .collect();
-        plan.indexes = indexes.iter().filter(|(n, _)| real.indexes.get(n) != Some(&true)).cloned().collect();
+        plan.indexes =
+            indexes.iter().filter(|i| real.indexes.get(&i.name) != Some(&i.columns)).cloned().collect();
+        let there = plan.indexes.iter().filter(|i| real.indexes.contains_key(&i.name));
+        plan.broken = there.map(|i| i.name.clone()).collect();
         let entries = ddl.entries();
         let left = real.entries.iter().filter(|n| !entries.iter().any(|e| e.1 == **n));
         plan.drop_entries = left.cloned().collect();
@@ -80,7 +77,7 @@ impl Plan {
         plan.drop_columns =
             real.columns.keys().filter(|n| !columns.iter().any(|c| c.name == **n)).cloned().collect();
         plan.row = stored.is_none_or(|s| s.def != *ddl.def || s.ready != all_ready(ddl.def));
-        Ok(plan)
+        plan
     }
 
     /// In words, in order.
@@ -95,7 +92,7 @@ impl Plan {
         };
         let mut what: Vec<String> = self.table.iter().map(|_| "create the table".to_owned()).collect();
         what.extend(self.columns.iter().map(|(c, _)| format!("add the column {}", c.name)));
-        what.extend(self.indexes.iter().map(|(name, _)| format!("build the index {}", declared(name))));
+        what.extend(self.indexes.iter().map(|i| format!("build the index {}", declared(&i.name))));
         what.extend(self.entries.iter().map(|(_, name, _)| format!("build the index {}", declared(name))));
         what.extend(self.drop_indexes.iter().map(|name| format!("drop the index {name}")));
         what.extend(self.drop_entries.iter().map(|name| format!("drop the index {name}")));
@@ -131,7 +128,7 @@ async fn planned(tx: &mut Tx, def: &CollectionDef) -> Result<(Option<Collection>
     }
     let (naming, json) = (Arc::clone(&tx.naming), tx.dialect.json);
     let real = inspect(tx, &def.name).await?;
-    let plan = Plan::new(&Ddl { json, naming: &naming, def }, stored.as_ref(), &real)?;
+    let plan = Plan::new(&Ddl { json, naming: &naming, def }, stored.as_ref(), &real);
     Ok((stored, real, plan))
 }
 
@@ -184,7 +181,7 @@ impl Plan {
         let missing = |i: &&crate::core::document::IndexDef| {
             let (index, live, entries) =
                 (names::index(def, i), names::live_index(def, i), names::entries(def, i));
-            self.indexes.iter().any(|(n, _)| *n == index || *n == live)
+            self.indexes.iter().any(|i| i.name == index || i.name == live)
                 || self.entries.iter().any(|(_, n, _)| *n == entries)
         };
         def.indexes.iter().filter(missing).map(|i| names::index(def, i)).collect()
@@ -213,11 +210,15 @@ impl Bucket {
         req.definitions.iter().try_for_each(CollectionDef::validate)?;
         let done = match req.mode {
             EnsureMode::Apply => self.ensure_all(cx, &req).await,
-            _ => {
+            mode => {
                 let mut tx = self.connection(cx).await?;
                 let mut ensured = Ensured::default();
                 for def in &req.definitions {
-                    ensured.changes.extend(planned(&mut tx, def).await?.2.changes(def));
+                    let plan = planned(&mut tx, def).await?.2;
+                    ensured.changes.extend(plan.changes(def));
+                    if mode == EnsureMode::Verify {
+                        ensured.changes.extend(verify::entries(&mut tx, def, &plan).await?);
+                    }
                 }
                 return Ok(ensured);
             }

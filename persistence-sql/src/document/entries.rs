@@ -7,7 +7,7 @@ use crate::core::Result;
 use crate::core::document::{CollectionDef, Document, IndexDef};
 use crate::dialect::{Dialect, Json, Upsert};
 use crate::tx::{Tx, chunks};
-use crate::value::Value;
+use crate::value::{Kind, Value};
 
 /// The most rows of a statement.
 const ROWS: usize = 256;
@@ -18,7 +18,8 @@ pub(super) fn tables(json: Json, def: &CollectionDef) -> impl Iterator<Item = &I
     def.indexes.iter().filter(move |i| own && names::several(def, i).is_some())
 }
 
-fn columns(def: &CollectionDef, index: &IndexDef) -> Vec<String> {
+/// The columns of a table of entries, those of the document's key first.
+pub(super) fn columns(def: &CollectionDef, index: &IndexDef) -> Vec<String> {
     let keys = index.keys.iter().filter_map(|k| def.attribute_named(&k.attribute)).map(names::column);
     key_columns(def).iter().map(|c| (*c).to_owned()).chain(keys).collect()
 }
@@ -52,6 +53,25 @@ pub(super) async fn add(
         tx.execute(&sql, chunk.iter().flatten().cloned().collect()).await?;
     }
     Ok(())
+}
+
+/// How many of these rows are there.
+pub(super) async fn found(
+    tx: &mut Tx,
+    def: &CollectionDef,
+    index: &IndexDef,
+    rows: Vec<Vec<Value>>,
+) -> Result<usize> {
+    let (columns, table) = (columns(def, index), names::entries(def, index));
+    let columns: Vec<&str> = columns.iter().map(|c| &**c).collect();
+    let mut found = 0;
+    for chunk in chunks(rows, ROWS) {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {}", tx.dialect.key_in(&columns, chunk.len()));
+        let args = chunk.into_iter().flatten().collect();
+        let mut rows = tx.query("documents", &sql, args, &[Kind::Int]).await?;
+        found += rows.pop().map(|mut row| row.int()).transpose()?.unwrap_or(0);
+    }
+    Ok(usize::try_from(found).unwrap_or(0))
 }
 
 async fn remove(tx: &mut Tx, def: &CollectionDef, index: &IndexDef, rows: Vec<Vec<Value>>) -> Result<()> {

@@ -14,15 +14,15 @@ pub(super) struct Real {
     pub(super) table: bool,
     /// The computed columns.
     pub(super) columns: BTreeMap<String, Computed>,
-    /// The indexes, and whether they are whole.
-    pub(super) indexes: BTreeMap<String, bool>,
+    /// The indexes, and how many columns they have; none where they are not whole.
+    pub(super) indexes: BTreeMap<String, i64>,
     /// The tables of entries.
     pub(super) entries: BTreeSet<String>,
     /// Whether there is any document.
     pub(super) documents: bool,
 }
 
-/// The statements that tell: columns and whether they are virtual, indexes and whether they are whole, tables like a name.
+/// The statements that tell: columns and whether they are virtual, indexes and how many columns they have, tables like a name.
 struct Sql {
     columns: &'static str,
     indexes: &'static str,
@@ -38,7 +38,7 @@ const POSTGRES: Sql = Sql {
          WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relname = ?::text
            AND a.attnum > 0 AND NOT a.attisdropped",
     indexes: "\
-        SELECT i.relname::text, x.indisvalid::int::bigint
+        SELECT i.relname::text, CASE WHEN x.indisvalid THEN x.indnkeyatts::bigint ELSE 0 END
           FROM pg_catalog.pg_index x
           JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
           JOIN pg_catalog.pg_class c ON c.oid = x.indrelid
@@ -57,9 +57,10 @@ const MYSQL: Sql = Sql {
           FROM information_schema.columns
          WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?",
     indexes: "\
-        SELECT DISTINCT index_name, 1
+        SELECT index_name, COUNT(*)
           FROM information_schema.statistics
-         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?",
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?
+         GROUP BY index_name",
     tables: "\
         SELECT table_name
           FROM information_schema.tables
@@ -68,7 +69,10 @@ const MYSQL: Sql = Sql {
 
 const SQLITE: Sql = Sql {
     columns: "SELECT name, 1 FROM pragma_table_xinfo WHERE schema = coalesce(?, 'main') AND arg = ?",
-    indexes: "SELECT name, 1 FROM sqlite_schema WHERE coalesce(?, '') = '' AND type = 'index' AND tbl_name = ?",
+    indexes: "\
+        SELECT name, (SELECT count(*) FROM pragma_index_info(s.name))
+          FROM sqlite_schema s
+         WHERE coalesce(?, '') = '' AND type = 'index' AND tbl_name = ?",
     tables: "SELECT name FROM sqlite_schema WHERE coalesce(?, '') = '' AND type = 'table' AND name LIKE ?",
 };
 
@@ -95,9 +99,9 @@ pub(super) async fn inspect(tx: &mut Tx, collection: &str) -> Result<Real> {
     }
     let begins = names::indexes_of(collection);
     for mut row in tx.query("indexes", sql.indexes, of(&table), &pair).await? {
-        let (name, whole) = (plain(&row.text()?), row.int()? != 0);
+        let (name, columns) = (plain(&row.text()?), row.int()?);
         if name.starts_with(&begins) {
-            real.indexes.insert(name, whole);
+            real.indexes.insert(name, columns);
         }
     }
     let begins = names::entries_of(collection);

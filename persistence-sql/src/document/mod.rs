@@ -4,8 +4,8 @@
 //! | module | what |
 //! |---|---|
 //! | `names`, `columns`, `ddl` | what collections consist of, in each database's words |
-//! | `catalogue`, `inspect`, `ensure`, `build` | what is declared, what is there, and making one of the other |
-//! | `access`, `order`, `source` | finds, one query for each access that the planner chose |
+//! | `catalogue`, `inspect`, `ensure`, `build`, `verify` | what is declared, what is there, and making one of the other |
+//! | `access`, `count`, `order`, `source` | finds, one query for each access that the planner chose |
 //! | `write`, `at_once`, `put`, `entries`, `unique`, `absence` | writes, the entries of attributes of several values, unique keys, absences |
 
 mod absence;
@@ -14,6 +14,7 @@ mod at_once;
 mod build;
 mod catalogue;
 mod columns;
+mod count;
 mod ddl;
 mod ensure;
 mod entries;
@@ -24,6 +25,7 @@ mod put;
 mod rows;
 mod source;
 mod unique;
+mod verify;
 mod write;
 
 pub(crate) use catalogue::Collections;

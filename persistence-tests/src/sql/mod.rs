@@ -1,8 +1,10 @@
 //! The SQL-driver suite: the contract of [`SqlDriver`](persistence_sql::driver::SqlDriver) alone, without a store on top. It uses
 //! the tables of the schema, so that it needs no DDL of its own.
 
+mod drift;
 mod error;
 pub mod fixture;
+mod noting;
 mod plan;
 mod schema;
 mod server;
@@ -22,6 +24,14 @@ pub fn server_cases() -> Vec<Case<SqlFixture>> {
 
 /// Every case of the driver contract that all databases can show.
 pub fn cases() -> Vec<Case<SqlFixture>> {
-    [schema::cases(), value::cases(), transaction::cases(), error::cases(), waiting::cases(), plan::cases()]
-        .concat()
+    [
+        schema::cases(),
+        value::cases(),
+        transaction::cases(),
+        error::cases(),
+        waiting::cases(),
+        plan::cases(),
+        drift::cases(),
+    ]
+    .concat()
 }

@@ -85,5 +85,7 @@ crate::cases! {
         t.clock.advance(Duration::from_secs(50));
         assert_eq!(docs.sweep(t, 100).await?, 1);
         assert_eq!(docs.ids(Filter::eq(path("project"), "p"), &[]).await?, ["d6", "d8", "d9"]);
+        assert!(docs.delete(&at("p", "d8"), Pre::None).await?);
+        assert_eq!(docs.ensure(EnsureMode::Verify).await?.changes, [], "nothing is left of what was removed");
     }
 }

@@ -7,12 +7,14 @@ mod expiry;
 mod extreme;
 mod limits;
 mod lost;
+mod odd;
 mod oracle;
 mod paging;
 mod query;
 mod race;
 mod random;
 mod reopen;
+mod sizes;
 mod together;
 mod typed;
 mod unique;
@@ -39,6 +41,8 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         domain::cases(),
         typed::cases(),
         extreme::cases(),
+        odd::cases(),
+        sizes::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -1,0 +1,145 @@
+//! Comparing the tables of entries with the documents, page by page, each of one moment: others may write meanwhile.
+
+use super::ddl::Ddl;
+use super::ensure::Plan;
+use super::order::{Ordered, beyond, ordered};
+use super::rows::{self, document, key_columns, key_kinds, key_values, kind_of, kinds};
+use super::source::{TABLE, select};
+use super::{entries, names};
+use crate::core::Result;
+use crate::core::document::{CollectionDef, Document, IndexDef};
+use crate::core::store::CollectionChange;
+use crate::tx::Tx;
+use crate::value::{Kind, Value};
+
+/// The most rows of a page.
+const PAGE: usize = 200;
+
+/// What is wrong with the tables of entries that are there and whole, in words.
+pub(super) async fn entries(tx: &mut Tx, def: &CollectionDef, plan: &Plan) -> Result<Vec<CollectionChange>> {
+    let mut what = Vec::new();
+    let built = |index: &&IndexDef| {
+        let name = names::entries(def, index);
+        plan.table.is_none() && !plan.entries.iter().any(|(_, building, _)| *building == name)
+    };
+    for index in entries::tables(tx.dialect.json, def).filter(built) {
+        let (missing, stray) = (missing(tx, def, index).await?, stray(tx, def, index).await?);
+        if missing > 0 {
+            what.push(format!("index {} lacks {missing} entries", index.name));
+        }
+        if stray > 0 {
+            what.push(format!("index {} has {stray} entries of no document", index.name));
+        }
+    }
+    let change = |what| CollectionChange { collection: def.name.clone(), what };
+    Ok(what.into_iter().map(change).collect())
+}
+
+/// How many entries documents should have and have not.
+async fn missing(tx: &mut Tx, def: &CollectionDef, index: &IndexDef) -> Result<usize> {
+    let columns = key_columns(def).iter().map(|c| Ordered { column: (*c).to_owned(), descending: false });
+    let order: Vec<Ordered> = columns.collect();
+    let (mut after, mut missing) = (None, 0);
+    loop {
+        tx.conn.begin(false).await?;
+        let page = documents(tx, def, &order, after.as_ref()).await;
+        let found = match page {
+            Ok(page) => lacking(tx, def, index, &page).await.map(|lacking| (page, lacking)),
+            Err(e) => Err(e),
+        };
+        // There is nothing to commit.
+        let ended = tx.conn.rollback().await;
+        let (page, lacking) = found?;
+        ended?;
+        missing += lacking;
+        match page.into_iter().next_back() {
+            Some(last) => after = Some(last),
+            None => return Ok(missing),
+        }
+    }
+}
+
+async fn documents(
+    tx: &mut Tx,
+    def: &CollectionDef,
+    order: &[Ordered],
+    after: Option<&Document>,
+) -> Result<Vec<Document>> {
+    let mut args = Vec::new();
+    let beyond = after.map_or(String::new(), |d| beyond(order, &key_values(&d.key), &mut args));
+    let sql = page(&rows::columns(tx.dialect.json, def), &names::table(&def.name), &beyond, order);
+    let found = tx.query(TABLE, &sql, args, &kinds(def)).await?;
+    found.into_iter().map(|mut row| document(def, &mut row)).collect()
+}
+
+async fn lacking(tx: &mut Tx, def: &CollectionDef, index: &IndexDef, page: &[Document]) -> Result<usize> {
+    let wanted: Vec<_> = page.iter().flat_map(|d| entries::rows(def, index, Some(d))).collect();
+    let all = wanted.len();
+    Ok(all - entries::found(tx, def, index, wanted).await?)
+}
+
+/// How many entries there are that no document has.
+async fn stray(tx: &mut Tx, def: &CollectionDef, index: &IndexDef) -> Result<usize> {
+    let order = Ddl { json: tx.dialect.json, naming: &tx.naming, def }.entry_order(index);
+    let (mut after, mut stray) = (None, 0);
+    loop {
+        tx.conn.begin(false).await?;
+        let page = some_entries(tx, def, index, &order, after.as_ref()).await;
+        let found = match page {
+            Ok(page) => without_document(tx, def, index, &page).await.map(|strays| (page, strays)),
+            Err(e) => Err(e),
+        };
+        // There is nothing to commit.
+        let ended = tx.conn.rollback().await;
+        let (page, strays) = found?;
+        ended?;
+        stray += strays;
+        match page.into_iter().next_back() {
+            Some(last) => after = Some(last),
+            None => return Ok(stray),
+        }
+    }
+}
+
+async fn some_entries(
+    tx: &mut Tx,
+    def: &CollectionDef,
+    index: &IndexDef,
+    order: &[Ordered],
+    after: Option<&Vec<Value>>,
+) -> Result<Vec<Vec<Value>>> {
+    let columns = entries::columns(def, index);
+    let attributes = index.keys.iter().filter_map(|k| def.attribute_named(&k.attribute));
+    let kinds: Vec<Kind> = key_kinds(def).into_iter().chain(attributes.map(|a| kind_of(a.ty))).collect();
+    let mut args = Vec::new();
+    let beyond = after.map_or(String::new(), |row| {
+        let place = |o: &Ordered| columns.iter().position(|c| *c == o.column);
+        let position: Vec<Value> = order.iter().filter_map(|o| Some(row[place(o)?].clone())).collect();
+        beyond(order, &position, &mut args)
+    });
+    let sql = page(&columns.join(", "), &names::entries(def, index), &beyond, order);
+    Ok(tx.query(TABLE, &sql, args, &kinds).await?.into_iter().map(crate::value::SqlRow::values).collect())
+}
+
+async fn without_document(
+    tx: &mut Tx,
+    def: &CollectionDef,
+    index: &IndexDef,
+    page: &[Vec<Value>],
+) -> Result<usize> {
+    let key = key_columns(def).len();
+    let mut keys: Vec<Vec<Value>> = Vec::new();
+    for row in page {
+        if !keys.iter().any(|k| k[..] == row[..key]) {
+            keys.push(row[..key].to_vec());
+        }
+    }
+    let found = select(tx, def, keys, "", None).await?;
+    let wanted: Vec<_> = found.iter().flat_map(|(d, _)| entries::rows(def, index, Some(d))).collect();
+    Ok(page.iter().filter(|row| !wanted.contains(row)).count())
+}
+
+fn page(columns: &str, table: &str, beyond: &str, order: &[Ordered]) -> String {
+    let beyond = if beyond.is_empty() { String::new() } else { format!(" WHERE {beyond}") };
+    format!("SELECT {columns} FROM {table}{beyond}{} LIMIT {PAGE}", ordered(order, |o, _| o.column.clone()))
+}
