@@ -108,6 +108,10 @@ SELECT consumer, level
      WHERE queue_type = ? AND name = ?
      ORDER BY consumer;
 
+SELECT count(*)
+      FROM history_nodes
+     WHERE shard_id = ? AND tree_id = ? AND branch_id = ? AND first_event_id >= ? AND written_at < ?;
+
 SELECT definition, ready, revision
       FROM document_collections
      WHERE name = ?;

@@ -113,6 +113,10 @@ SELECT consumer, level
      WHERE queue_type = ? AND name = ?
      ORDER BY consumer;
 
+SELECT count(*)
+      FROM history_nodes
+     WHERE shard_id = ? AND tree_id = ? AND branch_id = ? AND first_event_id >= ? AND written_at < ?;
+
 SELECT definition, ready, revision
       FROM document_collections
      WHERE name = ?;
@@ -296,6 +300,10 @@ SELECT shard_id, branch, created_at
      WHERE shard_id = ? AND tree_id = ?
      ORDER BY branch_id FOR NO KEY UPDATE;
 
+SELECT shard_id, namespace_id, workflow_id, archetype, record FROM current_executions WHERE (shard_id, namespace_id, workflow_id, archetype) IN ((?, ?, ?, ?)) ORDER BY shard_id, namespace_id, workflow_id, archetype FOR NO KEY UPDATE;
+
+SELECT shard_id, namespace_id, workflow_id, run_id, record_version, next_event_id, created_by, attempts FROM executions WHERE (shard_id, namespace_id, workflow_id, run_id) IN ((?, ?, ?, ?)) ORDER BY shard_id, namespace_id, workflow_id, run_id FOR NO KEY UPDATE;
+
 SET LOCAL lock_timeout = '500ms';
 
 SET statement_timeout = 0;
@@ -457,6 +465,25 @@ lc AS MATERIALIZED (
                   FOR NO KEY UPDATE
            ) l ON true
      WHERE (SELECT count(*) FROM s) >= 0;
+
+lc AS MATERIALIZED (
+    SELECT c.*, l.run_id AS found_run, l.record AS found_record, l.place,
+           CASE c.requires
+               WHEN 0 THEN l.run_id IS NULL
+               WHEN 1 THEN l.run_id = c.required_run
+               WHEN 2 THEN l.run_id = c.required_run AND l.state = 1 AND l.last_write_version = c.required_version
+               WHEN 3 THEN l.run_id IS DISTINCT FROM c.required_run
+               ELSE false
+           END AS holds
+      FROM c
+      LEFT JOIN LATERAL (
+               SELECT x.ctid AS place, x.run_id, x.state, x.last_write_version, x.record
+                 FROM current_executions x
+                WHERE x.shard_id = ? AND x.namespace_id = c.namespace_id AND x.workflow_id = c.workflow_id
+                  AND x.archetype = c.archetype
+                  FOR NO KEY UPDATE
+           ) l ON true
+     WHERE true;
 
 lc AS MATERIALIZED (
     SELECT run_id
@@ -732,6 +759,13 @@ v AS MATERIALIZED (
            (p.fenced = 0 OR coalesce((SELECT range_id FROM s) = ?, false))
            AND true
            AND true AS applied
+      FROM p;
+
+v AS MATERIALIZED (
+    SELECT p.plan,
+           true
+           AND NOT EXISTS (SELECT FROM lc WHERE lc.plan = p.plan AND lc.holds IS NOT TRUE)
+           AND NOT EXISTS (SELECT FROM lr WHERE lr.plan = p.plan AND lr.holds IS NOT TRUE) AS applied
       FROM p;
 
 v AS MATERIALIZED (

@@ -45,7 +45,8 @@ pub(crate) async fn transact(tx: &mut Tx, waves: &[WaveOf<'_>]) -> Result<Vec<An
     Ok(answers)
 }
 
-async fn look(tx: &mut Tx, plans: &[&TransitionPlan]) -> Result<BTreeMap<ShardId, Looked>> {
+/// What decides plans, each kind of row in a statement of its own, which sees what the one before waited for.
+pub(super) async fn look(tx: &mut Tx, plans: &[&TransitionPlan]) -> Result<BTreeMap<ShardId, Looked>> {
     let mut looked: BTreeMap<ShardId, Looked> = BTreeMap::new();
     let fenced: BTreeSet<ShardId> = plans.iter().filter(|p| p.fence.is_some()).map(|p| p.shard_id).collect();
     for (shard_id, range_id) in fences(tx, fenced).await? {

@@ -20,6 +20,7 @@ mod text;
 use super::Answers;
 use super::found::Looked;
 use super::rows::{WaveRows, fence_of};
+use super::transact::look;
 use crate::bucket::Tried;
 use crate::core::transition::TransitionPlan;
 use crate::core::{Error, Result, Timestamp};
@@ -95,7 +96,32 @@ pub(super) async fn apply(
             args.extend(columns(kinds, rows));
         }
     }
-    answers(plans, tx.call(table, &shape.text(), args, COLUMNS).await?, tried)
+    let answers = answers(plans, tx.call(table, &shape.text(), args, COLUMNS).await?, tried)?;
+    if tried.unknown { doubted(tx, plans, answers, tried).await } else { Ok(answers) }
+}
+
+/// Answers after an earlier try of unknown outcome. Such a try may have been what the statement waited for: its locks then gave
+/// what that try wrote, but a run that it created is not in the snapshot, and would not be known for its own. Who was refused is
+/// judged by a look of its own.
+async fn doubted(
+    tx: &mut Tx,
+    plans: &[&TransitionPlan],
+    mut answers: Answers,
+    tried: Tried,
+) -> Result<Answers> {
+    let refused = |answer: &Option<Result<()>>| matches!(answer, Some(Err(_)));
+    let again: Vec<usize> = (0..plans.len()).filter(|i| refused(&answers[*i])).collect();
+    if again.is_empty() {
+        return Ok(answers);
+    }
+    let asked: Vec<&TransitionPlan> = again.iter().map(|&i| plans[i]).collect();
+    let looked = look(tx, &asked).await?;
+    let nothing = Looked::default();
+    for i in again {
+        // Where the conditions hold by now it is sent again.
+        answers[i] = looked.get(&plans[i].shard_id).unwrap_or(&nothing).refuse(plans[i], tried);
+    }
+    Ok(answers)
 }
 
 /// A table that plans write to, to name the call.
