@@ -6,6 +6,7 @@
 //! | [`definition`] | what a collection declares |
 //! | [`path`], [`scalar`] | where values are in a document, and how they compare |
 //! | [`value`] | checking a document; its attributes; the tuples of its index entries |
+//! | [`limits`] | how much may be declared, the same on every database |
 //! | [`filter`] | conditions, decided in one place for all drivers |
 //! | [`plan`] | which index answers a query, and what of it |
 //! | [`find`] | running a plan on whatever can read index entries: pages, order, budgets |
