@@ -41,7 +41,7 @@ pub(crate) struct Collection {
 
 /// A collection as it is known: what every query asks of it was found out once.
 pub(crate) struct Known {
-    pub(super) collection: Collection,
+    collection: Collection,
     /// Which indexes may be read, by their places.
     readable: Vec<bool>,
 }

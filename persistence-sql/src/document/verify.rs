@@ -35,22 +35,28 @@ pub(super) async fn entries(tx: &mut Tx, def: &CollectionDef, plan: &Plan) -> Re
     Ok(what.into_iter().map(change).collect())
 }
 
+/// Reads in one snapshot.
+async fn at_one_moment<T>(tx: &mut Tx, read: impl AsyncFnOnce(&mut Tx) -> Result<T>) -> Result<T> {
+    tx.conn.begin(false).await?;
+    let found = read(tx).await;
+    // There is nothing to commit.
+    let ended = tx.conn.rollback().await;
+    let found = found?;
+    ended.map(|()| found)
+}
+
 /// How many entries documents should have and have not.
 async fn missing(tx: &mut Tx, def: &CollectionDef, index: &IndexDef) -> Result<usize> {
     let columns = key_columns(def).iter().map(|c| Ordered { column: (*c).to_owned(), descending: false });
     let order: Vec<Ordered> = columns.collect();
     let (mut after, mut missing) = (None, 0);
     loop {
-        tx.conn.begin(false).await?;
-        let page = documents(tx, def, &order, after.as_ref()).await;
-        let found = match page {
-            Ok(page) => lacking(tx, def, index, &page).await.map(|lacking| (page, lacking)),
-            Err(e) => Err(e),
-        };
-        // There is nothing to commit.
-        let ended = tx.conn.rollback().await;
-        let (page, lacking) = found?;
-        ended?;
+        let (page, lacking) = at_one_moment(tx, async |tx| {
+            let page = documents(tx, def, &order, after.as_ref()).await?;
+            let lacking = lacking(tx, def, index, &page).await?;
+            Ok((page, lacking))
+        })
+        .await?;
         missing += lacking;
         match page.into_iter().next_back() {
             Some(last) => after = Some(last),
@@ -83,16 +89,12 @@ async fn stray(tx: &mut Tx, def: &CollectionDef, index: &IndexDef) -> Result<usi
     let order = Ddl { json: tx.dialect.json, naming: &tx.naming, def }.entry_order(index);
     let (mut after, mut stray) = (None, 0);
     loop {
-        tx.conn.begin(false).await?;
-        let page = some_entries(tx, def, index, &order, after.as_ref()).await;
-        let found = match page {
-            Ok(page) => without_document(tx, def, index, &page).await.map(|strays| (page, strays)),
-            Err(e) => Err(e),
-        };
-        // There is nothing to commit.
-        let ended = tx.conn.rollback().await;
-        let (page, strays) = found?;
-        ended?;
+        let (page, strays) = at_one_moment(tx, async |tx| {
+            let page = some_entries(tx, def, index, &order, after.as_ref()).await?;
+            let strays = without_document(tx, def, index, &page).await?;
+            Ok((page, strays))
+        })
+        .await?;
         stray += strays;
         match page.into_iter().next_back() {
             Some(last) => after = Some(last),
