@@ -202,10 +202,20 @@ impl Bucket {
     /// Runs work in a transaction until its outcome is known. It is run again after a conflict, because nothing was applied,
     /// and after a lost answer, because only running it again tells.
     pub(crate) async fn write<T: Send + 'static>(&self, cx: &Context, work: Work<T>) -> Result<T> {
-        self.pursue(cx, Tried::default(), Around::Transaction, work).await
+        self.write_after(cx, Tried::default(), work).await
     }
 
-    /// The same for work that is a single statement. `tried` is what is known of tries before this call.
+    /// The same after tries of it that were made elsewhere.
+    pub(crate) async fn write_after<T: Send + 'static>(
+        &self,
+        cx: &Context,
+        tried: Tried,
+        work: Work<T>,
+    ) -> Result<T> {
+        self.pursue(cx, tried, Around::Transaction, work).await
+    }
+
+    /// The same for work that is a single statement.
     pub(crate) async fn write_at_once<T: Send + 'static>(
         &self,
         cx: &Context,

@@ -82,7 +82,7 @@ impl Call {
 impl Bucket {
     /// The answer, if one statement was enough.
     pub(super) async fn write_in_one(&self, cx: &Context, call: &Arc<Call>) -> Result<Option<Vec<Written>>> {
-        if self.dialect.json != Json::Postgres {
+        if self.dialect.json != Json::Postgres || call.memory.tried().unknown {
             return Ok(None);
         }
         let Some(statement) = call.at_once() else { return Ok(None) };

@@ -24,6 +24,7 @@ mod order;
 mod put;
 mod rows;
 mod source;
+mod sweep;
 mod unique;
 mod verify;
 mod write;

@@ -2,15 +2,15 @@
 
 use super::absence::{self, inserts};
 use super::catalogue::Known;
-use super::put::{Inserts, remove, remove_all, replace};
-use super::rows::{key_columns, key_values};
-use super::source::{TABLE, select};
-use super::{entries, names, unique};
+use super::put::{Inserts, remove, replace};
+use super::rows::key_values;
+use super::source::select;
+use super::{entries, unique};
 use crate::attempts::{self, is_forgotten, remember};
-use crate::bucket::{Bucket, Tried, work};
+use crate::bucket::{Bucket, Tried, is_of_the_way, work};
 use crate::core::document::write::{Action, Change, DocumentWrite, check, check_changes, decide};
 use crate::core::document::{CollectionDef, Document, DocumentKey};
-use crate::core::store::{SweepDocuments, WriteDocuments, Written};
+use crate::core::store::{WriteDocuments, Written};
 use crate::core::{AttemptId, Context, Error, Outcome, Result, Timestamp};
 use crate::dialect::Json;
 use crate::reject::{Class, class};
@@ -55,6 +55,11 @@ pub(super) struct Answers {
 }
 
 impl Memory {
+    /// What is known of the tries so far.
+    pub(super) fn tried(&self) -> Tried {
+        Tried { unknown: self.unknown.load(Relaxed) }
+    }
+
     pub(super) fn keep(&self, answers: Answers) {
         *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
     }
@@ -312,82 +317,61 @@ impl Bucket {
         distinct(&req.writes)?;
         let memory = Arc::new(Memory::default());
         for _ in 0..ROUNDS {
-            let mut collections = Vec::with_capacity(req.writes.len());
-            for write in &req.writes {
-                collections.push(self.collection(cx, &write.collection).await?);
-            }
-            if let Err(e) = self.checked(&req.writes, &collections) {
-                // Perhaps what is declared now allows it.
-                let mut changed = false;
-                for c in &collections {
-                    changed |= self.changed(cx, c).await.is_some();
-                }
-                if changed {
-                    continue;
-                }
-                return Err(e);
-            }
-            let call = Arc::new(Call {
-                writes: req.writes.clone(),
-                collections,
-                attempt: req.attempt,
-                now: self.env.clock.now(),
-                memory: Arc::clone(&memory),
-            });
-            let again = Arc::clone(&call);
-            if let Some(answers) = self.write_in_one(cx, &call).await? {
+            let done = self.write_round(cx, &req, &memory).await;
+            // Of an earlier try, a failure of the way says nothing.
+            let unknown = |e: &Error| is_of_the_way(e.kind()) && memory.tried().unknown;
+            let done = done.map_err(|e| if unknown(&e) { e.with_outcome(Outcome::MaybeApplied) } else { e });
+            if let Some(answers) = done? {
                 return Ok(answers);
-            }
-            let work = work(move |tx: &mut Tx, tried| {
-                let call = Arc::clone(&call);
-                Box::pin(async move { call.run(tx, tried).await })
-            });
-            match self.write(cx, work).await? {
-                Done::Written(answers) => return Ok(answers),
-                Done::Stale => again.collections.iter().for_each(|c| self.collections.forget(&c.def.name)),
-                Done::Absent => {}
             }
         }
         let e = Error::unavailable("write_documents", "the collection changes all the time");
-        let maybe = memory.unknown.load(Relaxed);
-        Err(if maybe { e } else { e.with_outcome(Outcome::NotApplied) })
+        Err(e.with_outcome(memory.tried().outcome()))
+    }
+
+    /// Writes to the collections as they are known now; none if they are others, or others are to be excluded.
+    async fn write_round(
+        &self,
+        cx: &Context,
+        req: &WriteDocuments,
+        memory: &Arc<Memory>,
+    ) -> Result<Option<Vec<Written>>> {
+        let mut collections = Vec::with_capacity(req.writes.len());
+        for write in &req.writes {
+            collections.push(self.collection(cx, &write.collection).await?);
+        }
+        if let Err(e) = self.checked(&req.writes, &collections) {
+            // Perhaps what is declared now allows it.
+            let mut changed = false;
+            for c in &collections {
+                changed |= self.changed(cx, c).await.is_some();
+            }
+            return if changed { Ok(None) } else { Err(e.with_outcome(memory.tried().outcome())) };
+        }
+        let call = Arc::new(Call {
+            writes: req.writes.clone(),
+            collections,
+            attempt: req.attempt,
+            now: self.env.clock.now(),
+            memory: Arc::clone(memory),
+        });
+        let again = Arc::clone(&call);
+        if let Some(answers) = self.write_in_one(cx, &call).await? {
+            return Ok(Some(answers));
+        }
+        let work = work(move |tx: &mut Tx, tried| {
+            let call = Arc::clone(&call);
+            Box::pin(async move { call.run(tx, tried).await })
+        });
+        match self.write_after(cx, memory.tried(), work).await? {
+            Done::Written(answers) => return Ok(Some(answers)),
+            Done::Stale => again.collections.iter().for_each(|c| self.collections.forget(&c.def.name)),
+            Done::Absent => {}
+        }
+        Ok(None)
     }
 
     fn checked(&self, writes: &[DocumentWrite], collections: &[Arc<Known>]) -> Result<()> {
         writes.iter().zip(collections).try_for_each(|(w, c)| check(&c.def, w).map(drop))
-    }
-
-    pub(super) async fn sweep_collection(&self, cx: &Context, req: &SweepDocuments) -> Result<u64> {
-        let collection = self.collection(cx, &req.collection).await?;
-        let def = &collection.def;
-        let before = req.before.min(self.env.clock.now());
-        let sql = format!(
-            "SELECT {} FROM {} WHERE expires_at <= ? ORDER BY expires_at, id LIMIT ?",
-            key_columns(def).join(", "),
-            names::table(&def.name)
-        );
-        let args = vec![before.0.into(), Value::Int(req.limit.into())];
-        let rows = self.query(cx, TABLE, &sql, args, &super::rows::key_kinds(def)).await?;
-        let keys: Vec<_> =
-            rows.into_iter().map(|mut row| super::rows::key(def, &mut row)).collect::<Result<_>>()?;
-        let mut swept = 0;
-        for keys in keys.chunks(64) {
-            let (keys, collection) = (Arc::new(keys.to_vec()), Arc::clone(&collection));
-            let work = work(move |tx: &mut Tx, tried| {
-                let (keys, collection) = (Arc::clone(&keys), Arc::clone(&collection));
-                Box::pin(async move {
-                    let (def, lock) = (&collection.def, tx.dialect.for_update);
-                    let values = keys.iter().map(key_values).collect();
-                    let mut found: Vec<Document> =
-                        select(tx, def, values, lock, None).await?.into_iter().map(|f| f.0).collect();
-                    found.retain(|d| d.is_expired(before));
-                    remove_all(tx, def, &found).await?;
-                    // A first try without an answer may have removed them.
-                    Ok(if tried.unknown { keys.len() } else { found.len() } as u64)
-                })
-            });
-            swept += self.write(cx, work).await?;
-        }
-        Ok(swept)
     }
 }

@@ -96,7 +96,7 @@ impl Bucket {
             })
         });
         match mode {
-            Transitions::Transaction => self.write(cx, work.of(wave)).await,
+            Transitions::Transaction => self.write_after(cx, tried, work.of(wave)).await,
             Transitions::Statement | Transitions::Procedure => self.write_at_once(cx, tried, work).await,
         }
     }

@@ -105,6 +105,43 @@ crate::cases! {
         docs.put_if(&at("p", "b"), body, Pre::Absent).await?;
     }
 
+    /// An outcome that is unknown stays unknown, whatever becomes of the tries after it.
+    #[covers("P13", "document.write_documents!timeout", "document.write_documents!unavailable")]
+    #[kind(Calm)]
+    async fn a_doubt_outlives_later_tries(t) {
+        let def = CollectionDef::new(collection_name(t), IdKind::Text).partition_by(path("project"));
+        let docs = Docs::ensured(t, def).await?;
+        let (d, body) = (t.p.documents(), machine("p", 1, json!({})));
+        let put = || Action::Put { body: body.clone(), expires: None };
+        docs.put(&at("p", "there"), body.clone()).await?;
+        t.clock.advance(Duration::from_secs(1));
+        let writes = [
+            ("new", Pre::Absent, put()),
+            ("there", Pre::Version(1), put()),
+            ("there", Pre::None, put()),
+            ("there", Pre::Present, Action::SoftDelete),
+            ("there", Pre::Version(1), Action::Delete),
+        ];
+        for (id, pre, action) in writes {
+            let writes = vec![docs.one(&at("p", id), pre, action)];
+            let write = &WriteDocuments { writes, attempt: AttemptId::new() };
+            let rules = [(Outcome::MaybeApplied, 1), (Outcome::NotApplied, u64::MAX)];
+            let script = || {
+                t.faults.clear();
+                for (outcome, times) in rules {
+                    t.faults.script(FaultRule::write(Fault::Before(outcome)).times(times));
+                }
+            };
+            unanswered(t, |cx| {
+                script();
+                async move { d.write_documents(&cx, write).await }
+            })
+            .await;
+            t.faults.clear();
+        }
+        assert_eq!(docs.get(&at("p", "there")).await?.unwrap().version, 1);
+    }
+
     /// What a write left behind that came to no end is found by nobody: a document is found by what it holds, and by nothing else.
     #[covers("P13", "document.write_documents", "document.find_documents")]
     #[kind(Calm)]
