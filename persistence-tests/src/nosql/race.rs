@@ -74,9 +74,10 @@ crate::cases! {
             async move {
                 line.wait().await;
                 for _ in 0..100 {
-                    // Each has the time of a call, however long all of them take.
-                    let cx = Context::new().with_timeout(CALL_LIMIT);
-                    let mut found = store.get(&cx, T, &p, &[bytes("n")], Level::Serial).await.unwrap().remove(0);
+                    // Each call has its time. An increment may take that of all others: who has won reads while they are refused, and
+                    // may be back before them.
+                    let cx = || Context::new().with_timeout(CALL_LIMIT);
+                    let mut found = store.get(&cx(), T, &p, &[bytes("n")], Level::Serial).await.unwrap().remove(0);
                     loop {
                         let inside = overlap.enter();
                         // Others may come between reading and writing: that is what a compare-and-set is for.
@@ -85,7 +86,7 @@ crate::cases! {
                         let n: u64 = str::from_utf8(&old.value).unwrap().parse().unwrap();
                         let next = (n + 1).to_string();
                         let batch = Batch::on(T, &p).if_guard("n", &old.guard).put("n", &next, &next);
-                        let outcome = store.write(&cx, batch.into()).await.unwrap();
+                        let outcome = store.write(&cx(), batch.into()).await.unwrap();
                         drop(inside);
                         match outcome {
                             WriteOutcome::Applied => break,

@@ -2,10 +2,10 @@
 
 use super::ask::{Ask, Asked};
 use super::corpus::Doc;
-use super::hand::Rows;
+use super::hand::{Row, Rows};
 use anyhow::{Context as _, Result, bail, ensure};
 use persistence::document::write::{Action, DocumentWrite, Pre};
-use persistence::document::{CollectionDef, DocumentId};
+use persistence::document::{CollectionDef, Document, DocumentId};
 use persistence::store::*;
 use persistence::{AttemptId, Capability, Context, Persistence};
 use std::sync::Arc;
@@ -56,7 +56,11 @@ impl Library {
             DocumentId::Uuid(id) => Ok(id),
             DocumentId::Text(_) => bail!("an id that nobody wrote"),
         };
-        let found: Vec<_> = found.into_iter().map(|d| Ok((id(d.key.id)?, d.body))).collect::<Result<_>>()?;
+        let row = |d: Document| {
+            let (created, updated) = (d.created.0, d.updated.0);
+            Ok(Row { id: id(d.key.id)?, body: d.body, version: d.version, created, updated })
+        };
+        let found: Vec<_> = found.into_iter().map(row).collect::<Result<_>>()?;
         Ok(Rows { count: found.len() as u64, documents: found })
     }
 

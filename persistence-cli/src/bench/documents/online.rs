@@ -141,7 +141,7 @@ async fn look(library: &Library, changed: &BTreeMap<u64, u64>) -> Result<()> {
         let found = library.ask(ask.of_library(&library.collection, None)?).await?;
         let expected = Corpus::document(*n, *changes).body;
         ensure!(
-            found.documents.len() == 1 && found.documents[0].1["updated_at"] == expected["updated_at"],
+            found.documents.len() == 1 && found.documents[0].body["updated_at"] == expected["updated_at"],
             "document {n} is not found by its new index as it was written"
         );
     }

@@ -74,9 +74,15 @@ pub(super) fn tuples(tuple: &str, rows: usize) -> String {
 /// Everything that is the same code for both.
 macro_rules! hand {
     ($row:ty) => {
-        fn row(row: &$row) -> Result<(Uuid, serde_json::Value)> {
+        fn row(row: &$row) -> Result<Row> {
             let data: &[u8] = row.try_get_unchecked(1)?;
-            Ok((row.try_get_unchecked(0)?, serde_json::from_slice(data)?))
+            Ok(Row {
+                id: row.try_get_unchecked(0)?,
+                body: serde_json::from_slice(data)?,
+                version: row.try_get_unchecked(2)?,
+                created: row.try_get_unchecked(3)?,
+                updated: row.try_get_unchecked(4)?,
+            })
         }
 
         impl Hand {

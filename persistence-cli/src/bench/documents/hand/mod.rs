@@ -13,10 +13,20 @@ use serde_json::Value;
 use std::future::Future;
 use uuid::Uuid;
 
+/// A document as it was found, with what a caller of the library is told of it, so that both sides read the same.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) id: Uuid,
+    pub(crate) body: Value,
+    pub(crate) version: i64,
+    pub(crate) created: i64,
+    pub(crate) updated: i64,
+}
+
 /// What was found: of a count, so many without their bodies.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    pub(crate) documents: Vec<(Uuid, Value)>,
+    pub(crate) documents: Vec<Row>,
     pub(crate) count: u64,
 }
 

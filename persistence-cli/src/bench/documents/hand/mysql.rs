@@ -3,12 +3,11 @@
 use super::super::ask::{Ask, ENOUGH, PAGE, end_of};
 use super::super::corpus::{Corpus, Doc, HOT, OPEN};
 use super::marks::*;
-use super::{DROP, Rows, columns, now, texts, written};
+use super::{DROP, Row, Rows, columns, now, texts, written};
 use crate::bench::probe::bind;
 use anyhow::{Context as _, Result};
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, Row as _};
-use uuid::Uuid;
 
 const TABLE: &str = "\
 CREATE TABLE bench_raw_documents (

@@ -2,13 +2,12 @@
 
 use super::super::ask::{Ask, ENOUGH, PAGE, end_of};
 use super::super::corpus::{Corpus, Doc, HOT, OPEN};
-use super::{DROP, Rows, columns, now, written};
+use super::{DROP, Row, Rows, columns, now, written};
 use crate::bench::probe::bind;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions as _, Executor as _, PgConnection, Row as _};
-use uuid::Uuid;
 
 const TABLE: &str = "\
 CREATE TABLE bench_raw_documents (
@@ -100,8 +99,14 @@ impl Hand {
     }
 }
 
-fn row(row: &PgRow) -> Result<(Uuid, serde_json::Value)> {
-    Ok((row.try_get(0)?, serde_json::from_str(row.try_get(1)?)?))
+fn row(row: &PgRow) -> Result<Row> {
+    Ok(Row {
+        id: row.try_get(0)?,
+        body: serde_json::from_str(row.try_get(1)?)?,
+        version: row.try_get(2)?,
+        created: row.try_get(3)?,
+        updated: row.try_get(4)?,
+    })
 }
 
 impl super::Hand for Hand {
