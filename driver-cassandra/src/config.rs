@@ -106,6 +106,7 @@ pub struct Builder {
     pub(crate) connections: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
+    pub(crate) keepalive: Duration,
     pub(crate) max_write_size: u64,
     pub(crate) migrate: Migrate,
 }
@@ -168,6 +169,7 @@ impl Builder {
             connections: options.integer("connections", 1..=64)?.and_then(|n| n.try_into().ok()).unwrap_or(1),
             connect_timeout: options.duration("connect_timeout")?.unwrap_or(Duration::from_secs(5)),
             request_timeout: options.duration("request_timeout")?.unwrap_or(Duration::from_secs(12)),
+            keepalive: options.duration("keepalive")?.unwrap_or(Duration::from_secs(5)),
             max_write_size: options.bytes("max_write_size")?.unwrap_or(14 << 20),
             migrate: Migrate::take(&mut options)?,
         };
@@ -217,6 +219,9 @@ impl Builder {
         with_connect_timeout(connect_timeout: Duration);
         /// How long an answer may take when the caller set no deadline.
         with_request_timeout(request_timeout: Duration);
+        /// How often a node is asked whether it is there, and how long it may take to say so; at least a second. One that stands
+        /// still is found out in twice that, and its calls go elsewhere.
+        with_keepalive(keepalive: Duration);
         /// What opening does about a schema that is missing or behind.
         with_migrate(migrate: Migrate);
     }
@@ -257,7 +262,7 @@ mod tests {
         let s = settings(
             "cassandra://m%40e:se%2Fcret@a,b:9043/Flows_1?contact_points=c:1,d&datacenter=dc1&replication=dc1:3,dc2:2\
              &consistency=quorum&tls=verify-ca&ca=ca.pem&cert=c.pem&key=k.pem&addresses=10.0.0.1:9042/127.0.0.1:7\
-             &connect_timeout=1s&request_timeout=2s&max_write_size=1MiB&migrate=never",
+             &connect_timeout=1s&request_timeout=2s&keepalive=3s&max_write_size=1MiB&migrate=never",
         )
         .unwrap();
         assert_eq!(s.contact_points, ["a:9043", "b:9043", "c:1", "d"]);
@@ -273,7 +278,7 @@ mod tests {
             (at("10.0.0.1:9042"), at("10.0.0.2:9042")),
             ("127.0.0.1:7".into(), "10.0.0.2:9042".into())
         );
-        assert_eq!((s.connect_timeout.as_secs(), s.request_timeout.as_secs()), (1, 2));
+        assert_eq!([s.connect_timeout, s.request_timeout, s.keepalive].map(|t| t.as_secs()), [1, 2, 3]);
         assert_eq!(s.migrate, Migrate::Never);
         let s = settings("cassandra://[::1]/k?ca=ca.pem&replication=SimpleStrategy:1").unwrap();
         assert_eq!(s.contact_points, ["[::1]:9042"]);

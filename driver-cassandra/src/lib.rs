@@ -13,6 +13,7 @@
 //! | `connections` | how many there are to each node; each carries thousands of calls at once | 1 |
 //! | `connect_timeout` | how long a new connection may take | `5s` |
 //! | `request_timeout` | how long an answer may take when the caller set no deadline | `12s` |
+//! | `keepalive` | how often a node is asked whether it is there, and how long it may take to say so; at least `1s` | `5s` |
 //! | `max_write_size` | the largest write | `14MiB` |
 //! | `migrate` | whether opening sets up and upgrades the schema: `auto` or `never` | `auto` |
 

@@ -16,13 +16,10 @@ use scylla::errors::TranslationError;
 use scylla::policies::address_translator::{AddressTranslator, UntranslatedPeer};
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-/// A node that stands still is found out in ten seconds, and its calls go elsewhere.
-const KEEPALIVE: Duration = Duration::from_secs(5);
+/// Asking more often would be work for nothing; all the time is not possible.
+const LEAST_KEEPALIVE: Duration = Duration::from_secs(1);
 
 /// Connects.
 pub(crate) async fn connect(settings: &Builder) -> Result<Session> {
@@ -41,13 +38,14 @@ pub(crate) async fn connect(settings: &Builder) -> Result<Session> {
         .speculative_execution_policy(None)
         .build();
     let connections = NonZeroUsize::new(settings.connections).unwrap_or(NonZeroUsize::MIN);
+    let keepalive = settings.keepalive.max(LEAST_KEEPALIVE);
     let mut builder = SessionBuilder::new()
         .known_nodes(&settings.contact_points)
         .default_execution_profile_handle(profile.into_handle())
         .pool_size(PoolSize::PerHost(connections))
         .connection_timeout(settings.connect_timeout)
-        .keepalive_interval(KEEPALIVE)
-        .keepalive_timeout(KEEPALIVE)
+        .keepalive_interval(keepalive)
+        .keepalive_timeout(keepalive)
         .keyspaces_to_fetch([&settings.keyspace])
         .fetch_schema_metadata(false)
         .tls_context(settings.tls.as_ref().map(Tls::client_config).transpose()?);
