@@ -13,12 +13,18 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The time that a case has. Generous: it only keeps a run from hanging.
-pub const CASE_LIMIT: Duration = Duration::from_secs(600);
+/// The time that a case has. Generous: it only keeps a run from hanging. Longer than what a case gives any call of its own, and
+/// it begins before the case does, which may wait for others to end.
+pub const CASE_LIMIT: Duration = Duration::from_secs(1800);
 
 /// The deadline of a single call, unless a case makes its own context. Shorter than the limit of the case, so that a
 /// call that hangs is named.
 pub const CALL_LIMIT: Duration = Duration::from_secs(120);
+
+/// A context for one call: what a case does in all has no limit.
+pub fn call() -> Context {
+    Context::new().with_timeout(CALL_LIMIT).with_caller("conformance")
+}
 
 /// The names that a case made up, for looking at its data after a failure. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +90,7 @@ impl Fixture {
 
     /// A context with a generous deadline.
     pub fn cx(&self) -> Context {
-        Context::new().with_timeout(CALL_LIMIT).with_caller("conformance")
+        call()
     }
 
     /// What the driver declares.

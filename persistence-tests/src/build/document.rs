@@ -1,7 +1,7 @@
 //! Collections, documents, and the requests for them.
 
 use crate::Fixture;
-use crate::fixture::CALL_LIMIT;
+use crate::fixture::call;
 use persistence_core::document::plan::OrderBy;
 use persistence_core::document::write::{Action, DocumentWrite, Pre};
 use persistence_core::document::*;
@@ -72,11 +72,6 @@ pub fn machine(project: &str, updated_at: i64, more: Value) -> Value {
         body.extend(more);
     }
     body
-}
-
-/// A context for one call: what a case does in all has no limit.
-fn call() -> Context {
-    Context::new().with_timeout(CALL_LIMIT).with_caller("conformance")
 }
 
 /// A collection under a case.

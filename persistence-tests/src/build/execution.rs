@@ -2,7 +2,7 @@
 
 use super::record::*;
 use crate::Fixture;
-use crate::fixture::CALL_LIMIT;
+use crate::fixture::call;
 use futures_util::future::BoxFuture;
 use persistence_core::store::*;
 use persistence_core::transition::TransitionPlan;
@@ -118,7 +118,7 @@ impl Flow {
 
     /// A context with a generous deadline.
     pub fn cx(&self) -> Context {
-        Context::new().with_timeout(CALL_LIMIT).with_caller("conformance")
+        call()
     }
 
     /// What every write names, with a new attempt.

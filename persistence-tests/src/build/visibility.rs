@@ -2,7 +2,7 @@
 
 use super::record::blob;
 use crate::Fixture;
-use crate::fixture::CALL_LIMIT;
+use crate::fixture::call;
 use persistence_core::store::*;
 use persistence_core::{
     Archetype, BranchToken, Clock, Context, NamespaceId, PageRequest, Persistence, Result, RunId, ShardId,
@@ -59,7 +59,7 @@ impl Seen {
 
     /// A context with a generous deadline.
     pub fn cx(&self) -> Context {
-        Context::new().with_timeout(CALL_LIMIT).with_caller("conformance")
+        call()
     }
 
     /// So many milliseconds after the case began.

@@ -1,7 +1,7 @@
 //! What a case of the driver contract gets.
 
 use super::rows::{Batch, bytes};
-use crate::fixture::{CALL_LIMIT, Setting};
+use crate::fixture::{Setting, call};
 use crate::harness::Scene;
 use crate::nosql_harness::Place;
 use crate::{CaseResult, Isolation};
@@ -30,7 +30,7 @@ impl RowFixture {
 
     /// A context with a generous deadline.
     pub fn cx(&self) -> Context {
-        Context::new().with_timeout(CALL_LIMIT).with_caller("conformance")
+        call()
     }
 
     /// Whether the driver declares it.

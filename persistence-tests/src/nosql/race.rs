@@ -1,10 +1,9 @@
 //! Conditional writes are linearizable.
 
 use super::rows::{Batch, bytes, row};
-use crate::fixture::CALL_LIMIT;
+use crate::fixture::call;
 use crate::nosql::RowFixture;
 use crate::race::{Overlap, race};
-use persistence_core::Context;
 use persistence_nosql::row::{Level, Table, WriteOutcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -76,8 +75,7 @@ crate::cases! {
                 for _ in 0..100 {
                     // Each call has its time. An increment may take that of all others: who has won reads while they are refused, and
                     // may be back before them.
-                    let cx = || Context::new().with_timeout(CALL_LIMIT);
-                    let mut found = store.get(&cx(), T, &p, &[bytes("n")], Level::Serial).await.unwrap().remove(0);
+                    let mut found = store.get(&call(), T, &p, &[bytes("n")], Level::Serial).await.unwrap().remove(0);
                     loop {
                         let inside = overlap.enter();
                         // Others may come between reading and writing: that is what a compare-and-set is for.
@@ -86,7 +84,7 @@ crate::cases! {
                         let n: u64 = str::from_utf8(&old.value).unwrap().parse().unwrap();
                         let next = (n + 1).to_string();
                         let batch = Batch::on(T, &p).if_guard("n", &old.guard).put("n", &next, &next);
-                        let outcome = store.write(&cx(), batch.into()).await.unwrap();
+                        let outcome = store.write(&call(), batch.into()).await.unwrap();
                         drop(inside);
                         match outcome {
                             WriteOutcome::Applied => break,
@@ -108,7 +106,7 @@ crate::cases! {
     async fn strangers_do_not_conflict(t) {
         let p = t.partition();
         let writers = race(WRITERS, |i, line| {
-            let (store, cx) = (t.store.clone(), t.cx());
+            let store = t.store.clone();
             let p = if i % 2 == 0 { p.clone() } else { bytes([&p[..], i.to_string().as_bytes()].concat()) };
             async move {
                 line.wait().await;
@@ -117,7 +115,7 @@ crate::cases! {
                     let batch = Batch::on(T, &p);
                     let batch = if n == 0 { batch.if_absent(&key) } else { batch.if_guard(&key, (n - 1).to_string()) };
                     let batch = batch.put(&key, n.to_string(), "");
-                    assert_eq!(store.write(&cx, batch.into()).await.unwrap(), WriteOutcome::Applied, "{i}: {n}");
+                    assert_eq!(store.write(&call(), batch.into()).await.unwrap(), WriteOutcome::Applied, "{i}: {n}");
                 }
             }
         });

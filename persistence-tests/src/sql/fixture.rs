@@ -1,7 +1,7 @@
 //! What a case of the SQL driver contract gets.
 
 use crate::CaseResult;
-use crate::fixture::{CALL_LIMIT, Setting};
+use crate::fixture::{Setting, call};
 use crate::harness::Scene;
 use crate::sql_harness::Place;
 use async_trait::async_trait;
@@ -32,7 +32,7 @@ impl SqlFixture {
 
     /// A context with a generous deadline.
     pub fn cx(&self) -> Context {
-        Context::new().with_timeout(CALL_LIMIT).with_caller("conformance")
+        call()
     }
 
     /// A connection of the pool.

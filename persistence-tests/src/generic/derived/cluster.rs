@@ -5,6 +5,7 @@ use crate::Fixture;
 use crate::build::cluster::*;
 use crate::build::expect::{failed, invalid, missing};
 use crate::build::record::blob;
+use crate::fixture::call;
 use crate::generic::blobs::{bad_names, broken, odd_blobs, odd_names};
 use crate::generic::crawl::{Reply, check_tokens, crawl_by};
 use crate::generic::history::UNKNOWN;
@@ -150,14 +151,14 @@ crate::cases! {
     #[covers("P20", "cluster.save_cluster_metadata!condition_failed")]
     async fn one_save_wins(t) {
         let handles = handles(t).await?;
-        let (name, cx) = (t.name("cluster"), t.cx());
+        let name = t.name("cluster");
         for version in 0..3 {
             let results = race(6, |i, line| {
-                let (p, cx) = (handles[i % 2].clone(), cx.clone());
+                let p = handles[i % 2].clone();
                 let metadata = ClusterMetadata { detail: blob(&format!("{i}")), ..cluster(&name) };
                 async move {
                     line.wait().await;
-                    p.cluster().save_cluster_metadata(&cx, &save(&metadata, version)).await.map(|saved| (saved, metadata))
+                    p.cluster().save_cluster_metadata(&call(), &save(&metadata, version)).await.map(|saved| (saved, metadata))
                 }
             });
             let ((saved, metadata), lost) = one_wins(results.await);

@@ -5,6 +5,7 @@ use crate::Fixture;
 use crate::build::endpoint::*;
 use crate::build::expect::{failed, missing};
 use crate::build::record::blob;
+use crate::fixture::call;
 use crate::generic::blobs::{broken, odd_blobs};
 use crate::generic::crawl::{Reply, check_tokens, crawl_by};
 use crate::generic::history::UNKNOWN;
@@ -177,12 +178,12 @@ crate::cases! {
     #[isolation(Own)]
     async fn one_change_of_an_endpoint_wins(t) {
         let handles = handles(t).await?;
-        let (id, cx) = (EndpointId::new(), t.cx());
+        let id = EndpointId::new();
         let results = race(4, |i, line| {
-            let (p, cx, new) = (handles[i % 2].clone(), cx.clone(), put(id, 0, 0));
+            let (p, new) = (handles[i % 2].clone(), put(id, 0, 0));
             async move {
                 line.wait().await;
-                p.endpoints().put_endpoint(&cx, &new).await
+                p.endpoints().put_endpoint(&call(), &new).await
             }
         });
         let (won, lost) = one_wins(results.await);
@@ -193,12 +194,12 @@ crate::cases! {
         for round in 1..4 {
             let id = made(t, 2 * round - 1).await?;
             let results = race(2, |i, line| {
-                let (p, cx) = (handles[i].clone(), cx.clone());
+                let p = handles[i].clone();
                 async move {
                     line.wait().await;
                     match i {
-                        0 => p.endpoints().put_endpoint(&cx, &put(id, 1, 2 * round)).await.map(|v| v.table_version),
-                        _ => p.endpoints().delete_endpoint(&cx, &delete(id, 2 * round)).await,
+                        0 => p.endpoints().put_endpoint(&call(), &put(id, 1, 2 * round)).await.map(|v| v.table_version),
+                        _ => p.endpoints().delete_endpoint(&call(), &delete(id, 2 * round)).await,
                     }
                 }
             });
@@ -218,16 +219,15 @@ crate::cases! {
     #[kind(Calm)]
     async fn every_change_of_endpoints_is_counted(t) {
         let handles = handles(t).await?;
-        let cx = t.cx();
         let results = race(8, |i, line| {
-            let (p, cx, id) = (handles[i % 2].clone(), cx.clone(), EndpointId::new());
+            let (p, id) = (handles[i % 2].clone(), EndpointId::new());
             async move {
                 line.wait().await;
                 let mut counted = Vec::new();
                 for version in 0..3 {
                     loop {
-                        let table = p.endpoints().get_table_version(&cx, &GetEndpointTableVersion {}).await?;
-                        match p.endpoints().put_endpoint(&cx, &put(id, version, table)).await {
+                        let table = p.endpoints().get_table_version(&call(), &GetEndpointTableVersion {}).await?;
+                        match p.endpoints().put_endpoint(&call(), &put(id, version, table)).await {
                             Err(e) if e.kind() == ErrorKind::ConditionFailed => {}
                             result => break counted.push(result?.table_version),
                         };

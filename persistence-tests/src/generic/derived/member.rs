@@ -4,6 +4,7 @@ use super::handles;
 use crate::Fixture;
 use crate::build::cluster::*;
 use crate::build::expect::{invalid, missing};
+use crate::fixture::call;
 use crate::generic::blobs::bad_names;
 use crate::generic::crawl::{Reply, check_tokens, crawl_by};
 use crate::race::race;
@@ -193,13 +194,12 @@ crate::cases! {
     #[isolation(Own)]
     async fn members_join_at_once(t) {
         let handles = handles(t).await?;
-        let cx = t.cx();
         let results = race(6, |i, line| {
-            let (p, cx) = (handles[i % 2].clone(), cx.clone());
+            let p = handles[i % 2].clone();
             async move {
                 line.wait().await;
                 for req in [upsert(host(5), MemberRole::HISTORY), upsert(host(100 + i as u128), MemberRole::HISTORY)] {
-                    p.cluster().upsert_member(&cx, &req).await?;
+                    p.cluster().upsert_member(&call(), &req).await?;
                 }
                 Ok::<_, persistence_core::Error>(())
             }

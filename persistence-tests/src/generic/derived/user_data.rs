@@ -5,6 +5,7 @@ use crate::Fixture;
 use crate::build::expect::{failed, invalid, missing};
 use crate::build::record::blob;
 use crate::build::user_data::*;
+use crate::fixture::call;
 use crate::generic::blobs::{bad_names, broken, odd_blobs, odd_names};
 use crate::generic::crawl::{Reply, check_tokens, crawl_by};
 use crate::generic::history::UNKNOWN;
@@ -217,10 +218,10 @@ crate::cases! {
     #[covers("P20", "user_data.update_user_data!condition_failed")]
     async fn one_update_of_user_data_wins(t) {
         let handles = handles(t).await?;
-        let (ns, cx) = (t.namespace(), t.cx());
+        let ns = t.namespace();
         for version in 0..2 {
             let results = race(6, |i, line| {
-                let (p, cx) = (handles[i % 2].clone(), cx.clone());
+                let p = handles[i % 2].clone();
                 // All of them have one task queue in common.
                 let own = format!("own {i}");
                 let build = format!("{version} {i}");
@@ -229,7 +230,7 @@ crate::cases! {
                 let update = update(ns, &updates);
                 async move {
                     line.wait().await;
-                    p.user_data().update_user_data(&cx, &update).await.map(|()| build)
+                    p.user_data().update_user_data(&call(), &update).await.map(|()| build)
                 }
             });
             let (won, lost) = one_wins(results.await);
@@ -253,20 +254,20 @@ crate::cases! {
     #[kind(Calm)]
     async fn no_update_of_user_data_is_lost(t) {
         let handles = handles(t).await?;
-        let (ns, cx) = (t.namespace(), t.cx());
+        let ns = t.namespace();
         let results = race(8, |i, line| {
-            let (p, cx) = (handles[i % 2].clone(), cx.clone());
+            let p = handles[i % 2].clone();
             async move {
                 line.wait().await;
                 for n in 0..3 {
                     loop {
-                        let version = match p.user_data().get_user_data(&cx, &get(ns, "q")).await {
+                        let version = match p.user_data().get_user_data(&call(), &get(ns, "q")).await {
                             Err(e) if e.kind() == ErrorKind::NotFound => 0,
                             found => found?.version,
                         };
                         let build = format!("{i}.{n}");
                         let update = update(ns, &[adds("q", version, &[&build])]);
-                        match p.user_data().update_user_data(&cx, &update).await {
+                        match p.user_data().update_user_data(&call(), &update).await {
                             Err(e) if e.kind() == ErrorKind::ConditionFailed => {}
                             result => break result?,
                         };

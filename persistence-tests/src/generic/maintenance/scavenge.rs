@@ -4,6 +4,7 @@ use crate::build::execution::{Flow, move_shard};
 use crate::build::expect::{invalid, missing};
 use crate::build::history::*;
 use crate::build::record::{mutation, snapshot};
+use crate::fixture::call;
 use crate::generic::history::{UNKNOWN, everything, fill};
 use crate::generic::unknown::unanswered;
 use crate::{Fault, FaultRule, Fixture};
@@ -251,10 +252,10 @@ crate::cases! {
         let (flow, run, tree) = begun(t).await?;
         fill(t, &tree, &tree.root, &[(6, 3, 19, 11)]).await?;
         t.clock.advance(SAFE + MS);
-        let (p, cx) = (t.p.clone(), t.cx());
+        let p = t.p.clone();
         let sweeper = tokio::spawn(async move {
             for _ in 0..20 {
-                p.maintenance().scavenge(&cx, &step(10, None)).await?;
+                p.maintenance().scavenge(&call(), &step(10, None)).await?;
             }
             Ok::<_, persistence_core::Error>(())
         });

@@ -2,6 +2,7 @@
 
 use crate::build::expect::invalid;
 use crate::build::task::*;
+use crate::fixture::call;
 use crate::{FaultRule, Fixture};
 use persistence_core::store::*;
 use persistence_core::{Clock, ErrorKind, PageRequest, PageToken, Persistence, Result, Timestamp};
@@ -130,10 +131,10 @@ crate::cases! {
         let over = t.clock.now();
         let dead: Vec<_> = (0..40).map(|id| until(classic(id), over)).collect();
         t.p.tasks().create_tasks(&t.cx(), &add(&key, 1, &dead)).await?;
-        let (p, cx) = (t.p.clone(), t.cx());
+        let p = t.p.clone();
         let sweeper = tokio::spawn(async move {
             for _ in 0..10 {
-                p.maintenance().sweep_expired(&cx, &step(1000, None)).await?;
+                p.maintenance().sweep_expired(&call(), &step(1000, None)).await?;
             }
             Ok::<_, persistence_core::Error>(())
         });
