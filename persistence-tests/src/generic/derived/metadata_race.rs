@@ -4,12 +4,31 @@ use super::metadata::{made, read, version};
 use super::{handles, one_wins};
 use crate::build::expect::failed;
 use crate::build::namespace::*;
+use crate::fixture::call;
 use crate::race::race;
 use persistence_core::store::*;
-use persistence_core::{Error, ErrorKind, Outcome};
+use persistence_core::{Error, ErrorKind, Outcome, Persistence, Result};
 use std::collections::BTreeSet;
 
 const RACERS: usize = 6;
+
+/// Creates it. Where too much happened meanwhile for anyone to tell, it is there, or it is not, and is created anew; which may end
+/// in the same way.
+async fn created_in_the_end(p: &dyn Persistence, new: &CreateNamespace) -> Result<Namespace> {
+    let mut doubt = false;
+    loop {
+        match p.metadata().create_namespace(&call(), new).await {
+            Err(e) if e.outcome() == Outcome::MaybeApplied => doubt = true,
+            // What was under way has arrived: nobody else knows its id.
+            Err(e) if doubt && e.kind() == ErrorKind::AlreadyExists => {}
+            made => return made,
+        }
+        match p.metadata().get_namespace(&call(), &by_id(new.id)).await {
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            found => return found,
+        }
+    }
+}
 
 crate::cases! {
     group: "metadata";
@@ -21,16 +40,16 @@ crate::cases! {
     async fn one_creation_wins(t) {
         let handles = handles(t).await?;
         for (round, same_id) in [true, false].into_iter().enumerate() {
-            let (id, name, cx) = (t.namespace(), t.name("namespace"), t.cx());
+            let (id, name) = (t.namespace(), t.name("namespace"));
             let results = race(RACERS, |i, line| {
-                let (p, cx) = (handles[i % 2].clone(), cx.clone());
+                let p = handles[i % 2].clone();
                 let new = match same_id {
                     true => create_as(id, &format!("{name}-{i}")),
                     false => create_as(persistence_core::NamespaceId::new(), &name),
                 };
                 async move {
                     line.wait().await;
-                    p.metadata().create_namespace(&cx, &new).await
+                    p.metadata().create_namespace(&call(), &new).await
                 }
             });
             let (won, lost) = one_wins(results.await);
@@ -48,25 +67,14 @@ crate::cases! {
     #[isolation(Own)]
     async fn every_change_has_its_version(t) {
         let handles = handles(t).await?;
-        let cx = t.cx();
         let results = race(8, |i, line| {
-            let (p, cx) = (handles[i % 2].clone(), cx.clone());
+            let p = handles[i % 2].clone();
             let new: Vec<_> = (0..4).map(|_| create(t)).collect();
             async move {
                 line.wait().await;
                 let mut versions = Vec::new();
                 for new in &new {
-                    let made = match p.metadata().create_namespace(&cx, new).await {
-                        // Too much has happened for anyone to tell; but it is there, or it is not.
-                        Err(e) if e.outcome() == Outcome::MaybeApplied => p.metadata().get_namespace(&cx, &by_id(new.id)).await,
-                        made => made,
-                    };
-                    versions.push(match made {
-                        Err(e) if e.kind() == ErrorKind::NotFound => {
-                            p.metadata().create_namespace(&cx, new).await?.notification_version
-                        }
-                        made => made?.notification_version,
-                    });
+                    versions.push(created_in_the_end(&*p, new).await?.notification_version);
                 }
                 Ok::<_, Error>(versions)
             }
@@ -87,16 +95,16 @@ crate::cases! {
     #[isolation(Own)]
     async fn one_update_wins(t) {
         let handles = handles(t).await?;
-        let (a, b, cx) = (create(t), create(t), t.cx());
+        let (a, b) = (create(t), create(t));
         made(t, &a).await?;
         made(t, &b).await?;
         let results = race(RACERS, |i, line| {
-            let (p, cx) = (handles[i % 2].clone(), cx.clone());
+            let p = handles[i % 2].clone();
             // Of one namespace or of two: the version is of all.
             let change = update(if i < 3 { a.id } else { b.id }, 2);
             async move {
                 line.wait().await;
-                p.metadata().update_namespace(&cx, &change).await
+                p.metadata().update_namespace(&call(), &change).await
             }
         });
         let (won, lost) = one_wins(results.await);
@@ -114,26 +122,25 @@ crate::cases! {
     #[isolation(Own)]
     async fn one_rename_wins(t) {
         let handles = handles(t).await?;
-        let cx = t.cx();
         let mut old = Vec::new();
         for _ in 0..RACERS {
             old.push(made(t, &create(t)).await?.name);
         }
         let to_one = race(RACERS, |i, line| {
-            let (p, cx, change) = (handles[i % 2].clone(), cx.clone(), rename(&old[i], "one"));
+            let (p, change) = (handles[i % 2].clone(), rename(&old[i], "one"));
             async move {
                 line.wait().await;
-                p.metadata().rename_namespace(&cx, &change).await
+                p.metadata().rename_namespace(&call(), &change).await
             }
         });
         let (won, lost) = one_wins(to_one.await);
         assert!(lost.iter().all(|e| e.kind() == ErrorKind::AlreadyExists), "{lost:?}");
         assert_eq!(read(t, won.id, "one").await?, won);
         let from_one = race(RACERS, |i, line| {
-            let (p, cx, change) = (handles[i % 2].clone(), cx.clone(), rename("one", &format!("name {i}")));
+            let (p, change) = (handles[i % 2].clone(), rename("one", &format!("name {i}")));
             async move {
                 line.wait().await;
-                p.metadata().rename_namespace(&cx, &change).await
+                p.metadata().rename_namespace(&call(), &change).await
             }
         });
         let (won, lost) = one_wins(from_one.await);
