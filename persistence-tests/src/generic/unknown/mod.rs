@@ -98,7 +98,7 @@ pub(super) async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
     t: &Fixture,
     call: impl Fn(Context) -> F,
 ) -> Error {
-    for millis in [20, 80, 320, 1280, 5120] {
+    for millis in [20, 80, 320, 1280, 5120, 20_480, 60_000] {
         let before = t.faults.injected().total();
         let e = call(Context::new().with_timeout(Duration::from_millis(millis))).await.unwrap_err();
         assert!(is_transport(&e), "{e}");

@@ -7,6 +7,10 @@ use crate::{Fault, FaultRule};
 use persistence_core::store::*;
 use persistence_core::{Detail, ErrorKind, Outcome};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long an interrupted call goes on against failures.
+const INTERRUPTED: Duration = Duration::from_secs(3);
 
 fn with(record: &VisibilityRecord, name: &str, value: SearchAttribute) -> VisibilityRecord {
     let search_attributes = BTreeMap::from([(name.to_owned(), value)]);
@@ -114,7 +118,8 @@ crate::cases! {
             let name = format!("Attribute{nth}");
             let wanted = [(&*name, SearchAttributeType::Int)];
             t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).nth(nth).times(u64::MAX));
-            let done = seen.set_up(&wanted).await;
+            let cx = t.cx().with_timeout(INTERRUPTED);
+            let done = t.p.visibility().set_up_visibility(&cx, &registering(&wanted)).await;
             t.faults.quiet().await;
             t.faults.clear();
             let record = with(&seen.run(t.run(), 0), &name, SearchAttribute::Int(7));
