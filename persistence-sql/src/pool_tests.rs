@@ -49,12 +49,13 @@ fn soon() -> Context {
 #[tokio::test]
 async fn connections_are_used_again_the_last_one_first() {
     let (numbers, pool) = pool(Numbers::default(), 3);
-    let (mut a, mut b) = (pool.acquire(&soon()).await.unwrap(), pool.acquire(&soon()).await.unwrap());
+    let (mut a, mut b) =
+        (pool.acquire(&Context::new()).await.unwrap(), pool.acquire(&Context::new()).await.unwrap());
     assert_eq!((*a.get().unwrap(), *b.get().unwrap(), a.is_untried()), (0, 1, false));
     assert_eq!((pool.status().idle, pool.status().in_use), (0, 2));
     a.give_back();
     b.give_back();
-    let mut again = pool.acquire(&soon()).await.unwrap();
+    let mut again = pool.acquire(&Context::new()).await.unwrap();
     assert_eq!((*again.get().unwrap(), again.is_untried()), (1, true));
     again.answered();
     assert!(!again.is_untried());
@@ -68,22 +69,22 @@ async fn connections_are_used_again_the_last_one_first() {
 #[tokio::test]
 async fn a_full_pool_is_exhausted_by_the_deadline_and_says_what_to_do() {
     let (_, pool) = pool(Numbers::default(), 1);
-    let held = pool.acquire(&soon()).await.unwrap();
+    let held = pool.acquire(&Context::new()).await.unwrap();
     let e = pool.acquire(&soon()).await.map(drop).unwrap_err();
     assert_eq!((e.kind(), e.outcome()), (ErrorKind::ResourceExhausted, Outcome::NotApplied));
     assert!(e.to_string().contains("all 1 connections") && e.to_string().contains("raise pool_size"), "{e}");
     assert_eq!(pool.status().waiting, 0);
     held.give_back();
-    pool.acquire(&soon()).await.unwrap();
+    pool.acquire(&Context::new()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_broken_connection_is_replaced_until_one_is_new() {
     let (_, pool) = pool(Numbers::default(), 2);
-    let two = (pool.acquire(&soon()).await.unwrap(), pool.acquire(&soon()).await.unwrap());
+    let two = (pool.acquire(&Context::new()).await.unwrap(), pool.acquire(&Context::new()).await.unwrap());
     two.0.give_back();
     two.1.give_back();
-    let mut held = pool.acquire(&soon()).await.unwrap();
+    let mut held = pool.acquire(&Context::new()).await.unwrap();
     held.replace().await.unwrap();
     assert!(held.is_untried(), "the other idle one");
     held.replace().await.unwrap();
@@ -106,20 +107,21 @@ async fn passing_refusals_are_waited_out_and_others_told_at_once() {
 #[tokio::test]
 async fn closing_waits_for_what_is_in_use_and_ends_all() {
     let (numbers, pool) = pool(Numbers::default(), 2);
-    let (held, idle) = (pool.acquire(&soon()).await.unwrap(), pool.acquire(&soon()).await.unwrap());
+    let (held, idle) =
+        (pool.acquire(&Context::new()).await.unwrap(), pool.acquire(&Context::new()).await.unwrap());
     idle.give_back();
     let closing = tokio::spawn({
         let pool = pool.clone();
         async move { pool.close().await }
     });
     tokio::task::yield_now().await;
-    let e = pool.acquire(&soon()).await.map(drop).unwrap_err();
+    let e = pool.acquire(&Context::new()).await.map(drop).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Closed);
     assert!(!closing.is_finished());
     held.give_back();
     closing.await.unwrap();
     assert_eq!((numbers.made.load(Relaxed), numbers.closed.load(Relaxed)), (2, 2));
-    assert_eq!(pool.acquire(&soon()).await.map(drop).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(pool.acquire(&Context::new()).await.map(drop).unwrap_err().kind(), ErrorKind::Closed);
 }
 
 #[tokio::test(start_paused = true)]
