@@ -116,6 +116,11 @@ pub(crate) enum Settled {
     },
 }
 
+/// An error of a call that may have written something before, if so: whatever failed since then says nothing of that.
+pub(crate) fn in_doubt(unknown: bool, e: Error) -> Error {
+    if unknown { e.with_outcome(Outcome::MaybeApplied) } else { e }
+}
+
 /// Pauses between tries, growing, until the deadline.
 pub(crate) struct Tries {
     until: Instant,

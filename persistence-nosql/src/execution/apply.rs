@@ -3,7 +3,7 @@
 use super::found::{Rows, Seen, deciding_keys};
 use super::render;
 use crate::attempts::{REMEMBERED, Slot};
-use crate::bucket::{Bucket, Settled, Tries};
+use crate::bucket::{Bucket, Settled, Tries, in_doubt};
 use crate::codec::decode;
 use crate::core::transition::*;
 use crate::core::{Context, Error, ErrorKind, Outcome, Result};
@@ -62,10 +62,10 @@ impl Bucket {
                     // Nothing to answer: what was seen before the write had changed. Look again.
                     if pending.len() == before && !tries.again().await {
                         let e = Error::timeout("execution.apply").with_outcome(Outcome::NotApplied);
-                        return answer_all(&pending, &e, outcomes);
+                        return answer_all(&pending, &in_doubt(unknown, e), outcomes);
                     }
                 }
-                Err(e) => return answer_all(&pending, &e, outcomes),
+                Err(e) => return answer_all(&pending, &in_doubt(unknown, e), outcomes),
             }
         }
     }
@@ -82,7 +82,7 @@ impl Bucket {
             matches!(&p.plan.current, Some(CurrentStep { check: CurrentCheck::NotRun(_), .. }))
         };
         for p in pending.iter_mut().filter(|p| forbids(p)) {
-            // Nothing was sent: a failed read leaves nothing behind.
+            // Nothing of this round was sent: a failed read leaves nothing behind.
             let seen = self.look(cx, p.plan).await.map_err(|e| e.with_outcome(Outcome::NotApplied))?;
             p.seen = Some(seen);
         }

@@ -112,6 +112,21 @@ pub(super) async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
     panic!("nothing was sent");
 }
 
+/// An answer that says that it was done, or that nothing was, tells the truth: `done` is whether anything was.
+#[track_caller]
+pub(super) fn honest<T: Debug>(answer: &Result<T>, done: bool, what: impl Debug) {
+    match answer {
+        Ok(_) => assert!(done, "{what:?}: {answer:?}, and nothing was done"),
+        Err(e) => {
+            let outcome = e.outcome();
+            assert!(
+                !done || outcome == Outcome::MaybeApplied,
+                "{what:?}: something was done: {outcome:?}, {e}"
+            );
+        }
+    }
+}
+
 fn is_transport(e: &Error) -> bool {
     matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) && e.is_retryable()
 }

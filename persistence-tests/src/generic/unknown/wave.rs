@@ -1,10 +1,10 @@
 //! Many plans in one write whose answer is lost.
 
-use super::{Interrupted, MAYBE, script};
+use super::{Interrupted, MAYBE, honest, script};
 use crate::build::execution::Flow;
 use crate::build::expect::*;
 use crate::build::record::*;
-use crate::{Fault, Fixture};
+use crate::{Fault, FaultRule, Fixture};
 use persistence_core::store::ExecutionState::*;
 use persistence_core::store::*;
 use persistence_core::transition::TransitionPlan;
@@ -161,6 +161,61 @@ crate::cases! {
             assert_eq!(rival.load(*run).await?, stored, "a late wave took effect");
             for (w, state, run) in wave.want.iter().filter(|(_, _, r)| r != run) {
                 assert_eq!(w.load(*run).await?, *state);
+            }
+        }
+    }
+
+    /// Of a plan that leaves no memory nobody knows whether a first try without an answer did it, whatever becomes of the write in
+    /// which it is sent again without those that were answered.
+    #[covers("P13", "P22", "execution.apply!unavailable")]
+    #[kind(Calm)]
+    async fn a_doubt_outlives_the_next_write(t) {
+        for (first, version) in [(Fault::After, 1), (MAYBE, 9)] {
+            let w = Flow::new(t).await?;
+            let run = w.begin(t, Running).await?;
+            let task = immediate(TaskCategory::REPLICATION, 1);
+            let plans = vec![
+                w.touch(run.run_id, version).lower()?,
+                w.add_tasks(std::slice::from_ref(&task)).lower()?,
+            ];
+            script(t, &[first]);
+            t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).table("shard").nth(3));
+            let outcomes = w.apply(plans).await?;
+            t.faults.clear();
+            match first {
+                Fault::After => outcomes[0].clone()?,
+                _ => assert_eq!(outcomes[0].as_ref().unwrap_err().outcome(), Outcome::NotApplied),
+            }
+            let done = w.tasks(TaskCategory::REPLICATION).await? == [task];
+            assert!(done || first == MAYBE, "{first:?}");
+            honest(&outcomes[1], done, first);
+            assert!(outcomes[1].as_ref().err().is_none_or(|e| e.outcome() == Outcome::MaybeApplied), "{outcomes:?}");
+        }
+    }
+
+    /// Nor does anybody where the look before that write fails.
+    #[covers("P13", "P5", "P22", "execution.apply!unavailable")]
+    #[kind(Calm)]
+    async fn a_doubt_outlives_the_next_look(t) {
+        for nth in 1..=6 {
+            let w = Flow::new(t).await?;
+            let (run, other) = (w.begin(t, Running).await?, w.sibling(t));
+            let zombie = other.zombie(t).await?;
+            let around = mutation(zombie.run_id, 1, Zombie);
+            let plans = vec![
+                w.touch(run.run_id, 9).lower()?,
+                w.add_tasks(&[immediate(TaskCategory::REPLICATION, 1)]).lower()?,
+                other.update(UpdateMode::BypassCurrent, &around).lower()?,
+            ];
+            let before = t.faults.injected().before;
+            script(t, &[MAYBE]);
+            t.faults.script(FaultRule::read(Fault::After).table("shard").nth(nth));
+            let outcomes = w.apply(plans).await?;
+            t.faults.clear();
+            let sent = t.faults.injected().before > before;
+            let want = if sent { Outcome::MaybeApplied } else { Outcome::NotApplied };
+            for outcome in &outcomes[1..] {
+                assert!(outcome.as_ref().err().is_none_or(|e| e.outcome() == want), "{nth}: {outcomes:?}");
             }
         }
     }
