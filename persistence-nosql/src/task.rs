@@ -2,7 +2,7 @@
 //! expires needs no read, and one to a queue that does is decided against exactly the expiry that was looked at.
 
 use crate::attempts::{Attempt, Slot, put as remember};
-use crate::bucket::{Bucket, NoSql, Settled, check, put};
+use crate::bucket::{Bucket, NoSql, Settled, check, in_doubt, put};
 use crate::codec::{decode, encode, guard_number};
 use crate::core::page::QueryId;
 use crate::core::store::*;
@@ -97,7 +97,8 @@ impl Bucket {
                     remember(&ring, Slot::Created, attempt),
                 ],
             });
-            let Settled::Refused { rows, unknown } = self.settle(cx, &write).await? else { return Ok(()) };
+            let settled = self.settle(cx, &write).await.map_err(|e| in_doubt(unknown_before, e))?;
+            let Settled::Refused { rows, unknown } = settled else { return Ok(()) };
             unknown_before |= unknown;
             if unknown_before && self.is_ours(cx, &partition, Slot::Created, req.attempt).await? {
                 return Ok(());
@@ -140,13 +141,15 @@ impl Bucket {
                 checks: vec![check(keys::row(), Condition::Guard(queue_guard(w.range_id, seen)))],
                 ops,
             });
-            let Settled::Refused { rows, unknown } = self.settle(cx, &write).await? else { return Ok(()) };
+            let settled = self.settle(cx, &write).await.map_err(|e| in_doubt(unknown_before, e))?;
+            let Settled::Refused { rows, unknown } = settled else { return Ok(()) };
             let row = rows.into_iter().next().flatten();
             let stored = row.as_ref().map(read_guard).transpose()?;
             let live = stored.filter(|(_, expires_at)| !is_over(*expires_at, self.env.clock.now()));
             unknown_before |= unknown;
             match live {
-                // Still ours, with another expiry than was looked at: no try was applied, or a repeat does no harm.
+                // Still ours, with another expiry than was looked at: no try was applied, or one that gave it this expiry. A
+                // repeat does no harm, but if it fails nobody knows.
                 Some((range_id, expires_at)) if range_id == w.range_id && expires_at != seen => {
                     seen = expires_at
                 }

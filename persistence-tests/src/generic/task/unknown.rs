@@ -5,10 +5,10 @@ use crate::build::expect::{failed, missing};
 use crate::build::task::*;
 use crate::generic::history::UNKNOWN;
 use crate::generic::interrupt::meanwhile;
-use crate::generic::unknown::unanswered;
+use crate::generic::unknown::{honest, unanswered};
 use crate::{Fault, FaultRule};
 use persistence_core::store::*;
-use persistence_core::{Clock, ErrorKind, Outcome, Timestamp};
+use persistence_core::{Clock, ErrorKind, Outcome, Result, Timestamp};
 use std::time::Duration;
 
 fn lose(t: &crate::Fixture, fault: Fault, times: u64) {
@@ -200,6 +200,36 @@ crate::cases! {
         assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
         refused::<()>(Err(e), Some(5), Some(6));
         assert_eq!(tasks(t, &key).await?, [classic(1)]);
+    }
+
+    /// A write whose answer was lost may have been done, also where another expiry was found since and the next write fails.
+    #[covers("P13", "P18", "task.update_task_queue!unavailable", "task.create_task_queue!unavailable")]
+    #[kind(Calm)]
+    async fn a_doubt_outlives_another_expiry(t) {
+        for (lost, fails) in [(1, 3), (2, 4)] {
+            let script = || {
+                for (fault, nth) in [(Fault::After, lost), (Fault::Before(Outcome::NotApplied), fails)] {
+                    t.faults.script(FaultRule::write(fault).table("task_queues").nth(nth));
+                }
+            };
+            let check = |answer: Result<()>, stored: Option<TaskQueue>, wanted: TaskQueue| {
+                honest(&answer, stored == Some(wanted), (lost, fails));
+                let e = answer.err();
+                assert!(e.as_ref().is_none_or(|e| e.outcome() == Outcome::MaybeApplied), "{lost}, {fails}: {e:?}");
+            };
+            let soon = t.clock.now().after(Duration::from_secs(60));
+            let key = created_until(t, 5, Some(soon)).await?;
+            let later = Some(soon.after(Duration::from_secs(60)));
+            script();
+            let answer = t.p.tasks().update_task_queue(&t.cx(), &update(&key, 5, 5, later)).await;
+            t.faults.clear();
+            check(answer, get(t, &key).await.ok(), queue(&key, 5, later));
+            t.clock.advance(Duration::from_secs(120));
+            script();
+            let answer = t.p.tasks().create_task_queue(&t.cx(), &create(&key, 2, None)).await;
+            t.faults.clear();
+            check(answer, get(t, &key).await.ok(), queue(&key, 2, None));
+        }
     }
 
     /// When no answer comes in time, the error says that the write may have been applied; when nothing was sent, that it
