@@ -2,7 +2,7 @@
 
 use super::{everything, fill};
 use crate::build::history::*;
-use crate::generic::unknown::unanswered;
+use crate::generic::unknown::{accidents, honest, unanswered};
 use crate::{Fault, FaultRule};
 use persistence_core::{ErrorKind, Outcome};
 
@@ -80,6 +80,28 @@ crate::cases! {
             fill(t, &tree, &tree.root, &[(5, 1, 20, 11)]).await?;
             t.faults.release().await;
             assert_eq!(everything(t, &tree, &tree.root).await?, batches(&[(1, 3, 10, 0), (4, 1, 11, 10), (5, 1, 20, 11)]));
+        }
+    }
+
+    /// A delete or trim says that nothing was done only where nothing was, whatever of it fails, and though an answer was lost before.
+    #[covers("P13", "history.delete_history_branch!unavailable", "history.trim_history_branch!unavailable")]
+    #[kind(Calm)]
+    async fn a_lost_answer_outlives_later_failures(t) {
+        let h = t.p.history();
+        for script in accidents(4, 6) {
+            for trims in [false, true] {
+                let tree = Tree::new(t);
+                fill(t, &tree, &tree.root, &[(1, 3, 10, 0), (4, 1, 11, 10), (4, 2, 12, 10)]).await?;
+                let before = everything(t, &tree, &tree.root).await.ok();
+                script.iter().for_each(|rule| t.faults.script(*rule));
+                let answer = match trims {
+                    true => h.trim_history_branch(&t.cx(), &tree.trim(&tree.root, 4, 11)).await,
+                    false => h.delete_history_branch(&t.cx(), &tree.delete(&tree.root, None)).await,
+                };
+                t.faults.clear();
+                let done = everything(t, &tree, &tree.root).await.ok() != before;
+                honest(&answer, done, (&script, trims));
+            }
         }
     }
 

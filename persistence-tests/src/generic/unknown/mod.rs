@@ -112,6 +112,17 @@ pub(super) async fn unanswered<T: Debug, F: Future<Output = Result<T>>>(
     panic!("nothing was sent");
 }
 
+/// What goes wrong in a call of many steps: one of its writes or reads certainly fails, and before that the answer to its first
+/// write was lost, or was not.
+pub(super) fn accidents(writes: u64, reads: u64) -> Vec<Vec<FaultRule>> {
+    let lost = FaultRule::write(Fault::After);
+    let write = |n| FaultRule::write(Fault::Before(Outcome::NotApplied)).nth(n);
+    let read = |n| FaultRule::read(Fault::After).nth(n);
+    let alone = (1..=writes).map(write).chain((1..=reads).map(read)).map(|rule| vec![rule]);
+    let after_another = (2..=writes).map(write).chain((1..=reads).map(read)).map(|rule| vec![lost, rule]);
+    alone.chain(after_another).collect()
+}
+
 /// An answer that says that it was done, or that nothing was, tells the truth: `done` is whether anything was.
 #[track_caller]
 pub(super) fn honest<T: Debug>(answer: &Result<T>, done: bool, what: impl Debug) {
