@@ -2,6 +2,7 @@
 
 use crate::build::document::*;
 use crate::build::expect::{failed, missing};
+use crate::generic::unknown::{accidents, honest};
 use persistence_core::document::write::{Action, Pre};
 use persistence_core::document::*;
 use persistence_core::store::*;
@@ -87,5 +88,29 @@ crate::cases! {
         assert_eq!(docs.ids(Filter::eq(path("project"), "p"), &[]).await?, ["d6", "d8", "d9"]);
         assert!(docs.delete(&at("p", "d8"), Pre::None).await?);
         assert_eq!(docs.ensure(EnsureMode::Verify).await?.changes, [], "nothing is left of what was removed");
+    }
+
+    /// A sweep says that nothing was removed only where nothing was, whatever of it fails, and though an answer was lost before.
+    #[covers("P13", "P18", "document.sweep_documents!unavailable")]
+    #[kind(Calm)]
+    async fn a_sweep_that_fails_half_way_says_maybe(t) {
+        let def = CollectionDef::new(collection_name(t), IdKind::Text).partition_by(path("project"));
+        let docs = Docs::ensured(t, def).await?;
+        let (past, _) = t.another_with_clock().await?;
+        for (i, script) in accidents(4, 8).into_iter().enumerate() {
+            let end = t.clock.now().after(Duration::from_secs(1));
+            let keys = [at("p", &format!("a{i}")), at("p", &format!("b{i}"))];
+            for key in &keys {
+                docs.put_until(key, machine("p", 1, json!({})), Pre::Absent, Some(end)).await?;
+            }
+            t.clock.advance(Duration::from_secs(1));
+            script.iter().for_each(|rule| t.faults.script(*rule));
+            let answer = docs.sweep(t, 10).await;
+            t.faults.clear();
+            let left = docs.on(&past).get_all(&keys, Deleted::Any).await?.iter().flatten().count();
+            honest(&answer, left < 2, &script);
+            assert!(answer.as_ref().ok().is_none_or(|n| (*n, left) == (2, 0)), "{script:?}: {answer:?}, {left}");
+            docs.sweep(t, 10).await?;
+        }
     }
 }
