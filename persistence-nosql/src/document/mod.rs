@@ -5,13 +5,14 @@
 //! | `catalogue`, `ensure`, `build` | what is declared and stored of it; bringing it about |
 //! | `keys`, `encode` | partitions and keys; values as bytes in order |
 //! | `record` | a document as it is stored |
-//! | `batch`, `write` | what a change means for rows; doing it |
+//! | `batch`, `write`, `earlier` | what a change means for rows; doing it; whether it was done already |
 //! | `fetch`, `seek`, `read` | rows from many partitions; places of an index, merged; documents |
 //! | `sweep` | removing what expired |
 
 mod batch;
 mod build;
 mod catalogue;
+mod earlier;
 mod encode;
 mod ensure;
 mod fetch;

@@ -21,7 +21,7 @@ pub(super) struct Record {
     updated: Timestamp,
     deleted: Option<Timestamp>,
     expires: Option<Timestamp>,
-    creator: AttemptId,
+    pub(super) creator: AttemptId,
     /// The last ones, oldest first: the version that each wrote, and when.
     attempts: Vec<(i64, AttemptId, Timestamp)>,
     /// The indexes that have its entries, and of those over many partitions the stamps of its entries, in the order of its tuples.

@@ -2,31 +2,21 @@
 
 use super::batch::{Batch, New, Parts, Target, Writes, taken};
 use super::catalogue::Collection;
+use super::earlier::Earlier;
 use super::fetch::CONCURRENCY;
 use super::keys;
-use super::record::{REMEMBERED, Stored};
+use super::record::Stored;
 use crate::bucket::{Bucket, Settled, Tries};
 use crate::codec::decode;
+use crate::core::document::DocumentKey;
 use crate::core::document::definition::identifier;
 use crate::core::document::write::{Action, Change, DocumentWrite, check, check_changes, decide};
-use crate::core::document::{Document, DocumentKey};
 use crate::core::store::{WriteDocuments, Written};
 use crate::core::{AttemptId, Capability, Context, Error, Outcome, Result, Timestamp};
 use crate::row::*;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// What is known of earlier tries.
-#[derive(Default)]
-struct Earlier {
-    /// One ended without an answer.
-    unknown: bool,
-    /// What each target was to become, what was to be answered, and the entries to delete if it did.
-    sent: Vec<New>,
-    answers: Vec<Written>,
-    after: Parts,
-}
 
 /// What is checked before any I/O but for the definitions.
 pub(super) fn validate(req: &WriteDocuments) -> Result<()> {
@@ -80,10 +70,14 @@ impl Bucket {
         let asked = targets.len();
         let batch = match self.resolved(cx, &mut targets, Some(req.attempt)).await {
             // Conditions of documents come first: whoever took the key may have changed one of these before.
-            Err(e) if e.is_conflict() && !self.are_unchanged(cx, &targets[..asked]).await? => {
-                return Ok(None);
+            Err(e) if e.is_conflict() => {
+                let unchanged = self.are_unchanged(cx, &targets[..asked]).await;
+                if !unchanged.map_err(|e| earlier.told(e))? {
+                    return Ok(None);
+                }
+                return Err(e);
             }
-            batch => batch?,
+            batch => batch.map_err(|e| earlier.told(e))?,
         };
         let Some(batch) = batch else { return Ok(None) };
         let answer = || targets[..asked].iter().zip(&req.writes).map(|(t, w)| written(w, t, now)).collect();
@@ -102,10 +96,8 @@ impl Bucket {
                         self.send_plain(cx, &writes.after).await;
                         return Ok(Some(answer()));
                     }
-                    earlier.unknown = true;
-                    earlier.answers = answer();
-                    earlier.sent = targets.into_iter().take(asked).map(|t| t.new).collect();
-                    earlier.after = writes.after;
+                    let answers = answer();
+                    earlier.doubts(targets, answers, writes.after);
                 }
                 Ok(None)
             }
@@ -256,80 +248,6 @@ impl Bucket {
     }
 }
 
-impl Earlier {
-    fn outcome(&self) -> Outcome {
-        if self.unknown { Outcome::MaybeApplied } else { Outcome::NotApplied }
-    }
-
-    /// A failure to read, with what is known of the write.
-    fn told(&self, e: Error) -> Error {
-        e.with_outcome(self.outcome())
-    }
-
-    /// The answer, if the write was done by an earlier try, or by an earlier call that this one repeats. An error where that can no
-    /// longer be told.
-    fn done(
-        &self,
-        req: &WriteDocuments,
-        targets: &[Target],
-        time: Timestamp,
-    ) -> Result<Option<Vec<Written>>> {
-        let record = |t: &Target| t.old.as_ref().map(|s| s.record.clone());
-        let answers = || self.answers(req, targets, time);
-        if targets.iter().any(|t| record(t).is_some_and(|r| r.remembers(req.attempt))) {
-            return Ok(Some(answers()));
-        }
-        if !self.unknown {
-            return Ok(None);
-        }
-        let stores = self.sent.iter().any(|new| matches!(new, New::Stored(_)));
-        let gone = |(new, t): (&New, &Target)| *new != New::Removed || t.old.is_none();
-        if !stores {
-            // Deletions are remembered by nobody. What was to go is gone.
-            return Ok(self.sent.iter().zip(targets).all(gone).then(answers));
-        }
-        let remembered = |s: &Stored, d: &Document| {
-            let later = s.record.version - d.version;
-            usize::try_from(later).map_or(later == -1, |later| later < REMEMBERED)
-        };
-        // All were written, or none: one that would remember it, and does not, tells for all.
-        let tells = |(new, t): (&New, &Target)| match (new, &t.old) {
-            (New::Stored(d), Some(s)) => remembered(s, d),
-            _ => false,
-        };
-        let forgotten = |(new, t): (&New, &Target)| match (new, &t.old) {
-            (New::Stored(d), Some(s)) => !remembered(s, d),
-            // One that was there may have gone after this write; one that was not is taken for one that never came.
-            (New::Stored(d), None) => d.version > 1,
-            _ => false,
-        };
-        let sent = || self.sent.iter().zip(targets);
-        if sent().any(forgotten) && !sent().any(tells) {
-            let e = Error::unavailable("document.write_documents", "too much has happened since it was sent");
-            return Err(maybe(e));
-        }
-        Ok(None)
-    }
-
-    /// What the write did, whatever others made of the documents since.
-    fn answers(&self, req: &WriteDocuments, targets: &[Target], now: Timestamp) -> Vec<Written> {
-        let answer = |(i, (w, t)): (usize, (&DocumentWrite, &Target))| {
-            let wrote = t.old.as_ref().and_then(|s| Some((s, s.record.wrote(req.attempt)?)));
-            let mut answer = match (self.answers.get(i), &wrote) {
-                (Some(answer), _) => answer.clone(),
-                (None, Some((stored, _))) => repeated(w, stored),
-                (None, None) => as_it_is(w, t, now),
-            };
-            if let (Some(document), Some((stored, (version, updated)))) = (&mut answer.document, wrote) {
-                (document.version, document.updated) = (version, updated);
-                document.created = stored.document.created;
-            }
-            answer
-        };
-        req.writes.iter().zip(targets).enumerate().map(answer).collect()
-    }
-}
-
 /// What becomes of each target.
 fn decide_all(writes: &[DocumentWrite], targets: &mut [Target], now: Timestamp) -> Result<()> {
     let mut changes = Vec::with_capacity(targets.len());
@@ -353,7 +271,7 @@ fn stamped(part: &Part) -> Write {
     Write { parts: vec![part.clone()], unordered: true }
 }
 
-fn maybe(e: Error) -> Error {
+pub(super) fn maybe(e: Error) -> Error {
     e.with_outcome(Outcome::MaybeApplied)
 }
 
@@ -372,21 +290,8 @@ fn written(w: &DocumentWrite, t: &Target, now: Timestamp) -> Written {
     }
 }
 
-/// A document that an earlier call wrote which this one repeats, but for its version and times. Of one that was deleted softly the
-/// body is the stored one: nobody else remembers it.
-fn repeated(w: &DocumentWrite, stored: &Stored) -> Written {
-    let stored = &stored.document;
-    let document = match &w.action {
-        Action::Put { body, expires } => {
-            Document { deleted: None, expires: *expires, body: body.clone(), ..stored.clone() }
-        }
-        _ => stored.clone(),
-    };
-    Written { document: Some(document), changed: true }
-}
-
 /// A document after a write that was done before.
-fn as_it_is(w: &DocumentWrite, t: &Target, now: Timestamp) -> Written {
+pub(super) fn as_it_is(w: &DocumentWrite, t: &Target, now: Timestamp) -> Written {
     let document = t.old.as_ref().map(|s| &s.document).filter(|d| !d.is_expired(now));
     match w.action {
         Action::Check => Written { document: None, changed: false },
