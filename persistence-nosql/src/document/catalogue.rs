@@ -2,7 +2,7 @@
 
 use super::batch::Target;
 use super::keys::{self, IndexRef, Place};
-use crate::bucket::{Bucket, Settled, check, put};
+use crate::bucket::{Bucket, Settled, check, in_doubt, put};
 use crate::codec::{guard, guard_number};
 use crate::core::document::{Attribute, CollectionDef, IndexDef, Partitioning, Scope};
 use crate::core::{Capability, Context, Error, Result};
@@ -216,12 +216,13 @@ impl Bucket {
     }
 
     /// Stores what a collection is from now on, if it still is what was seen. When this returns true, no writer of this process is
-    /// under way that knows nothing of it.
+    /// under way that knows nothing of it. `begun` becomes true once it was stored, or may have been.
     pub(super) async fn declare(
         &self,
         cx: &Context,
         seen: Option<&Collection>,
         declared: &Declared,
+        begun: &mut bool,
     ) -> Result<bool> {
         let name = &declared.definition.name;
         let condition = seen.map_or(Condition::Absent, |c| Condition::Guard(guard(c.version)));
@@ -235,9 +236,10 @@ impl Bucket {
             ops: vec![put(keys::declared(name), guard(version), value.into())],
         };
         let _alone = self.documents.fence.write().await;
-        let settled = self.settle(cx, &part.into()).await?;
+        let settled = self.settle(cx, &part.into()).await.map_err(|e| in_doubt(*begun, e))?;
+        *begun |= !matches!(settled, Settled::Refused { unknown: false, .. });
         // Whatever became of it: what is stored is the truth, and a repeat that was refused may be our own.
-        let stored = self.reread_collection(cx, name).await?;
+        let stored = self.reread_collection(cx, name).await.map_err(|e| in_doubt(*begun, e))?;
         let ours = stored.is_some_and(|s| s.version == version && s.declared == *declared);
         Ok(ours || matches!(settled, Settled::Applied))
     }

@@ -6,7 +6,7 @@
 //! it any more its rows are removed. What was interrupted is what is not ready and what is retired: the next call goes on.
 
 use super::catalogue::{Collection, Declared};
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, in_doubt};
 use crate::core::document::{CollectionDef, Partitioning, Scope};
 use crate::core::store::{CollectionChange, EnsureCollections, EnsureMode, Ensured};
 use crate::core::{Capability, Context, Error, ErrorKind, Result};
@@ -31,7 +31,7 @@ pub(super) fn validate(bucket: &Bucket, req: &EnsureCollections) -> Result<()> {
 
 impl Bucket {
     pub(super) async fn ensure_collections(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
-        let mut ensured = Ensured::default();
+        let (mut ensured, mut begun) = (Ensured::default(), false);
         for def in &req.definitions {
             let changes = match req.mode {
                 EnsureMode::Plan => self.planned(cx, def).await?.changes,
@@ -43,7 +43,11 @@ impl Bucket {
                     }
                     changes
                 }
-                _ => self.applied(cx, def).await?,
+                _ => {
+                    let applied = self.applied(cx, def, &mut begun).await;
+                    // What was begun before stays so, also of other definitions.
+                    applied.map_err(|e| in_doubt(begun, e))?
+                }
             };
             let change = |what| CollectionChange { collection: def.name.clone(), what };
             ensured.changes.extend(changes.into_iter().map(change));
@@ -64,16 +68,18 @@ impl Bucket {
         Ok(Planned { seen, next, changes })
     }
 
-    async fn applied(&self, cx: &Context, def: &CollectionDef) -> Result<Vec<String>> {
+    /// `begun` becomes true once something may have changed.
+    async fn applied(&self, cx: &Context, def: &CollectionDef, begun: &mut bool) -> Result<Vec<String>> {
         let planned = loop {
             let planned = self.planned(cx, def).await?;
             let is_so = planned.seen.as_ref().is_some_and(|seen| seen.declared == planned.next);
-            if is_so || self.declare(cx, planned.seen.as_deref(), &planned.next).await? {
+            if is_so || self.declare(cx, planned.seen.as_deref(), &planned.next, begun).await? {
                 break planned;
             }
         };
         let Declared { indexes, retired, .. } = &planned.next;
         if indexes.iter().any(|i| !i.ready) || !retired.is_empty() {
+            *begun = true;
             self.known_by_all().await;
         }
         for index in indexes.iter().filter(|i| !i.ready) {
@@ -125,11 +131,13 @@ impl Bucket {
         name: &str,
         mut change: impl FnMut(&mut Declared) + Send,
     ) -> Result<()> {
+        let mut begun = false;
         loop {
-            let Some(seen) = self.reread_collection(cx, name).await? else { return Ok(()) };
+            let seen = self.reread_collection(cx, name).await.map_err(|e| in_doubt(begun, e))?;
+            let Some(seen) = seen else { return Ok(()) };
             let mut next = seen.declared.clone();
             change(&mut next);
-            if next == seen.declared || self.declare(cx, Some(&seen), &next).await? {
+            if next == seen.declared || self.declare(cx, Some(&seen), &next, &mut begun).await? {
                 return Ok(());
             }
         }
