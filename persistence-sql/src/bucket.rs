@@ -320,6 +320,19 @@ impl Bucket {
         let query = async { self.connection(cx).await?.query(table, sql, args, columns).await };
         read(cx, table, query).await
     }
+
+    /// The same for one that is written as the database wants it.
+    pub(crate) async fn query_as_is(
+        &self,
+        cx: &Context,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let query = async { self.connection(cx).await?.conn.query(table, sql, args, columns).await };
+        read(cx, table, query).await
+    }
 }
 
 /// A read, which ends with the caller's deadline at the latest and changes nothing, whatever becomes of it.

@@ -19,6 +19,7 @@ mod naming;
 pub mod pool;
 mod queue;
 mod reject;
+mod rendered;
 mod row_comparison;
 pub mod server;
 mod settings;

@@ -18,19 +18,47 @@ use serde::{Deserialize, Serialize};
 
 pub use super::page::compare;
 
+/// Where a read of an access begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Start<'p> {
+    /// At the first entry in its order.
+    First,
+    /// After a position in its order, exclusive.
+    After(&'p Position),
+    /// Anywhere: all of it is read at once, in any order.
+    Anywhere,
+}
+
+impl<'p> Start<'p> {
+    /// The position, if there is one.
+    pub fn position(self) -> Option<&'p Position> {
+        if let Start::After(position) = self { Some(position) } else { None }
+    }
+}
+
+impl<'p> From<Option<&'p Position>> for Start<'p> {
+    fn from(after: Option<&'p Position>) -> Self {
+        after.map_or(Start::First, Start::After)
+    }
+}
+
 /// What can read the entries of an index.
 #[async_trait]
 pub trait DocumentSource: Send + Sync {
-    /// At most `limit` documents of an access, in its order, after a position (exclusive); fewer mean that there are no more. A
-    /// document is as it is stored: deleted and expired ones are among them. It fits the entry by which it was found: one that was
-    /// changed meanwhile is left out. Any order will do for a crawl (see [`Access::is_crawl`]), which is read at once, without a
-    /// position.
+    /// How many documents are read at once, in any order, as cheaply as one after the other: a database sorts what it need not.
+    fn at_once(&self) -> usize {
+        0
+    }
+
+    /// At most `limit` documents of an access from where the read begins; fewer mean that there are no more. A document is as it is
+    /// stored: deleted and expired ones are among them. It fits the entry by which it was found: one that was changed meanwhile is
+    /// left out. A crawl (see [`Access::is_crawl`]) begins anywhere.
     async fn read(
         &self,
         cx: &Context,
         def: &CollectionDef,
         access: &Access,
-        after: Option<&Position>,
+        start: Start<'_>,
         limit: usize,
     ) -> Result<Vec<Document>>;
 
@@ -267,13 +295,13 @@ impl Finder<'_> {
     ) -> Result<Vec<(Position, Document)>> {
         let (mut found, mut examined) = (Found::of(&plan.branches), 0);
         for branch in &plan.branches {
-            let (mut after, mut chunk) = (None, CHUNK);
-            if branch.access.is_crawl(self.def) {
-                // In any order there is no going on: all at once.
-                chunk = budget.saturating_add(1);
-            }
+            // In any order there is no going on: all at once.
+            let anywhere = branch.access.is_crawl(self.def) || budget <= self.source.at_once();
+            let chunk = if anywhere { budget.saturating_add(1) } else { CHUNK };
+            let mut after: Option<Position> = None;
             loop {
-                let docs = self.source.read(cx, self.def, &branch.access, after.as_ref(), chunk).await?;
+                let start = if anywhere { Start::Anywhere } else { after.as_ref().into() };
+                let docs = self.source.read(cx, self.def, &branch.access, start, chunk).await?;
                 let end = docs.len() < chunk;
                 examined += docs.len();
                 if examined > budget {
@@ -312,7 +340,8 @@ impl Finder<'_> {
 
     /// What an access finds, if that is not more than so many.
     async fn few(&self, cx: &Context, branch: &Branch, most: usize) -> Result<Option<Vec<Document>>> {
-        let docs = self.source.read(cx, self.def, &branch.access, None, most.saturating_add(1)).await?;
+        let start = if most <= self.source.at_once() { Start::Anywhere } else { Start::First };
+        let docs = self.source.read(cx, self.def, &branch.access, start, most.saturating_add(1)).await?;
         Ok((docs.len() <= most).then_some(docs))
     }
 }

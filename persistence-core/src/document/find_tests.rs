@@ -39,6 +39,8 @@ struct Table {
     reads: Mutex<Vec<usize>>,
     /// Whether a position is given again, as where a database rounds the key.
     rounds: bool,
+    /// How many documents are read at once in any order.
+    at_once: usize,
 }
 
 impl Table {
@@ -58,7 +60,7 @@ impl Table {
                 entries.extend(index.tuples(&values).into_iter().map(|keys| (keys, i)));
             }
         }
-        Table { def, documents, entries, reads: Mutex::default(), rounds: false }
+        Table { def, documents, entries, reads: Mutex::default(), rounds: false, at_once: 0 }
     }
 
     fn entries(&self, access: &Access) -> Vec<(&[Scalar], &Document)> {
@@ -145,23 +147,27 @@ fn within(range: &(Bound<Scalar>, Bound<Scalar>), key: &Scalar) -> bool {
 
 #[async_trait]
 impl DocumentSource for Table {
+    fn at_once(&self) -> usize {
+        self.at_once
+    }
+
     async fn read(
         &self,
         _: &Context,
         def: &CollectionDef,
         access: &Access,
-        after: Option<&Position>,
+        start: Start<'_>,
         limit: usize,
     ) -> Result<Vec<Document>> {
         self.reads.lock().unwrap().push(limit);
         let mut entries = self.entries(access);
-        if access.is_crawl(def) {
-            assert!(after.is_none(), "a crawl does not go on");
+        assert!(!access.is_crawl(def) || start == Start::Anywhere, "a crawl does not go on");
+        if start == Start::Anywhere {
             entries.reverse();
         } else {
             entries.sort_by(|a, b| self.compare(access, (a.0, &a.1.key), (b.0, &b.1.key)));
         }
-        if let Some(after) = after {
+        if let Start::After(after) = start {
             let after = (&*after.keys, &after.key);
             entries.retain(|(keys, d)| {
                 self.compare(access, (keys, &d.key), after).is_ge()
@@ -204,18 +210,22 @@ fn allow(max_documents: u32) -> ScanPolicy {
 }
 
 #[tokio::test]
-async fn what_is_sorted_is_read_chunk_by_chunk() {
-    let table = falling(2500);
-    // The index has ids the other way round.
-    let order = [OrderBy::desc(path("rank"))];
-    let req = FindDocuments { id_order: Some(Direction::Descending), ..query(project(), &order, 2400) };
-    assert!(table.finder().explain(&req).unwrap().accesses.len() == 1);
-    assert!(!table.finder().explain(&req).unwrap().order_from_index);
-    assert_eq!(table.all(req).await, (0..2500).collect::<Vec<_>>());
-    assert_eq!(table.reads(), [1000; 6], "two pages");
-    let some = project().and(Filter::ne(path("kind"), 3));
-    assert_eq!(table.count(some, ScanPolicy::Forbid).await.unwrap(), 2250);
-    assert_eq!(table.reads(), [1000; 3]);
+async fn what_is_sorted_is_read_chunk_by_chunk_or_at_once() {
+    for (at_once, pages, count) in
+        [(0, &[1000; 6][..], &[1000; 3][..]), (MAX_SORTED, &[10_001; 2], &[10_001])]
+    {
+        let table = Table { at_once, ..falling(2500) };
+        // The index has ids the other way round.
+        let order = [OrderBy::desc(path("rank"))];
+        let req = FindDocuments { id_order: Some(Direction::Descending), ..query(project(), &order, 2400) };
+        assert!(table.finder().explain(&req).unwrap().accesses.len() == 1);
+        assert!(!table.finder().explain(&req).unwrap().order_from_index);
+        assert_eq!(table.all(req).await, (0..2500).collect::<Vec<_>>());
+        assert_eq!(table.reads(), pages, "two pages");
+        let some = project().and(Filter::ne(path("kind"), 3));
+        assert_eq!(table.count(some, ScanPolicy::Forbid).await.unwrap(), 2250);
+        assert_eq!(table.reads(), count);
+    }
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ impl<'b> Run<'b> {
         self.chunk = (self.chunk * 2).min(CHUNK);
         loop {
             let (access, after) = (&self.branch.access, self.after.as_ref());
-            let docs = finder.source.read(cx, finder.def, access, after, chunk).await?;
+            let docs = finder.source.read(cx, finder.def, access, after.into(), chunk).await?;
             self.ended = docs.len() < chunk;
             let ranked = docs.into_iter().map(|doc| (rank(finder.def, plan, &doc), doc));
             // A database that keeps a number less exactly than the document has it may give again what was before the position.

@@ -7,8 +7,8 @@ use super::record::{Stored, components};
 use super::seek::{Candidate, Seeks, What, what};
 use crate::bucket::Bucket;
 use crate::core::document::definition::identifier;
-use crate::core::document::find::{DocumentSource, Finder};
-use crate::core::document::plan::{Access, Position};
+use crate::core::document::find::{DocumentSource, Finder, Start};
+use crate::core::document::plan::Access;
 use crate::core::document::{CollectionDef, Document, DocumentKey, Partitioning};
 use crate::core::store::*;
 use crate::core::{Context, Result, Timestamp};
@@ -227,14 +227,14 @@ impl DocumentSource for Source<'_> {
         cx: &Context,
         _: &CollectionDef,
         access: &Access,
-        after: Option<&Position>,
+        start: Start<'_>,
         limit: usize,
     ) -> Result<Vec<Document>> {
         let by = matches!(self.collection.def().partition, Partitioning::By(_));
         if by && access.index.is_none() && access.partitions.is_none() {
             return self.crawl(cx, limit).await;
         }
-        let mut seeks = Seeks::new(self.bucket, &self.collection, access, after, limit);
+        let mut seeks = Seeks::new(self.bucket, &self.collection, access, start.position(), limit);
         let mut found: Vec<Document> = Vec::new();
         while found.len() < limit {
             let wanted = limit - found.len();

@@ -1,9 +1,11 @@
 //! What collections there are: a row each, known for a moment.
 
 use super::names;
+use super::shape::Shape;
 use crate::bucket::Bucket;
 use crate::core::document::{CollectionDef, definition::identifier};
 use crate::core::{Context, Error, Result};
+use crate::rendered::Rendered;
 use crate::value::{Kind, SqlRow, Value};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
@@ -44,6 +46,8 @@ pub(crate) struct Known {
     collection: Collection,
     /// Which indexes may be read, by their places.
     readable: Vec<bool>,
+    /// The texts of its queries.
+    pub(super) texts: Rendered<Shape>,
 }
 
 impl Deref for Known {
@@ -58,7 +62,7 @@ impl Known {
     fn new(collection: Collection) -> Self {
         let ready = |i| collection.ready.contains(&names::index(&collection.def, i));
         let readable = collection.def.indexes.iter().map(ready).collect();
-        Known { collection, readable }
+        Known { collection, readable, texts: Rendered::new() }
     }
 
     /// Whether an index may be read, by its place.
@@ -125,9 +129,14 @@ impl Bucket {
             self.collections.forget(name);
             return Err(Error::not_found("collection", name));
         };
-        let found = Arc::new(Known::new(Collection::read(&mut row)?));
-        self.collections.known().insert(name.to_owned(), (began, Arc::clone(&found)));
-        Ok(found)
+        let found = Collection::read(&mut row)?;
+        let mut all = self.collections.known();
+        let known = match all.get(name) {
+            Some((_, known)) if known.collection == found => Arc::clone(known),
+            _ => Arc::new(Known::new(found)),
+        };
+        all.insert(name.to_owned(), (began, Arc::clone(&known)));
+        Ok(known)
     }
 
     /// The collection anew, if it is not as it was known any more.

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `names`, `columns`, `ddl` | what collections consist of, in each database's words |
 //! | `catalogue`, `inspect`, `ensure`, `build`, `verify` | what is declared, what is there, and making one of the other |
-//! | `access`, `count`, `order`, `source` | finds, one query for each access that the planner chose |
+//! | `look` | documents by key |
+//! | `access`, `count`, `shape`, `order`, `source` | finds, one query for each access that the planner chose; its text, rendered once |
 //! | `write`, `at_once`, `put`, `entries`, `unique`, `absence` | writes, the entries of attributes of several values, unique keys, absences |
 
 mod absence;
@@ -19,10 +20,12 @@ mod ddl;
 mod ensure;
 mod entries;
 mod inspect;
+mod look;
 mod names;
 mod order;
 mod put;
 mod rows;
+mod shape;
 mod source;
 mod sweep;
 mod unique;

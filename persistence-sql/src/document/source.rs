@@ -1,19 +1,17 @@
 //! Reading: by key, and what the engine of finds asks for.
 
-use super::absence::SHARE;
-use super::access::{Query, keyed, within};
+use super::access::{Query, within};
 use super::catalogue::Known;
-use super::names;
-use super::rows::{self, key_columns, key_values, kinds};
+use super::look::select;
+use super::rows::{self, key_values, kinds};
+use super::shape::Shape;
 use crate::bucket::{self, Bucket};
-use crate::core::document::find::{DocumentSource, Finder};
-use crate::core::document::plan::{Access, Position};
+use crate::core::document::find::{DocumentSource, Finder, MAX_SORTED, Start};
+use crate::core::document::plan::Access;
 use crate::core::document::{CollectionDef, Document};
 use crate::core::store::*;
 use crate::core::{Context, Result, Timestamp};
-use crate::dialect::Json;
-use crate::tx::Tx;
-use crate::value::{Kind, Value};
+use crate::value::{Kind, SqlRow, Value};
 use async_trait::async_trait;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -22,60 +20,46 @@ use std::sync::Arc;
 /// What the errors of statements about documents name.
 pub(super) const TABLE: &str = "documents";
 
-/// The most keys of a statement.
-const KEYS: usize = 256;
+/// What reads a collection.
+struct Source<'a> {
+    bucket: &'a Bucket,
+    known: &'a Known,
+}
 
-/// Documents by key, each with its attempts; `suffix` is what locks them, `share` the lock of those who insert.
-pub(super) async fn select(
-    tx: &mut Tx,
-    def: &CollectionDef,
-    keys: Vec<Vec<Value>>,
-    suffix: &str,
-    share: Option<Value>,
-) -> Result<Vec<(Document, Vec<u8>)>> {
-    let columns = rows::columns(tx.dialect.json, def);
-    let (kinds, mut found) = ([kinds(def), vec![Kind::Bytes]].concat(), Vec::new());
-    let order = key_columns(def).join(", ");
-    for chunk in keys.chunks(KEYS) {
-        let mut chunk = chunk.to_vec();
-        // Up to a power of two with the last key again, which finds nothing twice.
-        if let Some(last) = chunk.last().cloned() {
-            chunk.resize(chunk.len().next_power_of_two(), last);
-        }
-        // Of few rows MySQL would read all, and lock those of other writers.
-        let by_key = if tx.dialect.json == Json::Mysql { " FORCE INDEX (PRIMARY)" } else { "" };
-        let sharing = if share.is_some() { SHARE } else { "" };
-        let sql = format!(
-            "SELECT {columns}, attempts FROM {}{by_key} WHERE {}{sharing} ORDER BY {order}{suffix}",
-            names::table(&def.name),
-            keyed(tx.dialect, def, chunk.len())
-        );
-        let args = chunk.into_iter().flatten().chain(share.clone()).collect();
-        for mut row in tx.query(TABLE, &sql, args, &kinds).await? {
-            let document = rows::document(def, &mut row)?;
-            found.push((document, row.bytes()?.into()));
-        }
+impl Source<'_> {
+    async fn query(
+        &self,
+        cx: &Context,
+        (shape, args): (Shape, Vec<Value>),
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let (bucket, def) = (self.bucket, &self.known.def);
+        let text = self.known.texts.get(shape, |s| s.render(bucket.dialect, &bucket.naming, def));
+        bucket.query_as_is(cx, TABLE, &text, args, columns).await
     }
-    Ok(found)
 }
 
 #[async_trait]
-impl DocumentSource for Bucket {
+impl DocumentSource for Source<'_> {
+    fn at_once(&self) -> usize {
+        MAX_SORTED
+    }
+
     async fn read(
         &self,
         cx: &Context,
         def: &CollectionDef,
         access: &Access,
-        after: Option<&Position>,
+        start: Start<'_>,
         limit: usize,
     ) -> Result<Vec<Document>> {
-        let (sql, args) = Query::new(self.dialect, def, access).select(after, limit)?;
+        let statement = Query::new(self.bucket.dialect, def, access).select(start, limit)?;
         if let Some(partition) = within(def, access) {
-            let rows = self.query(cx, TABLE, &sql, args, &rows::kinds_within(def)).await?;
+            let rows = self.query(cx, statement, &rows::kinds_within(def)).await?;
             let document = |mut row| rows::document_within(def, partition, &mut row);
             return rows.into_iter().map(document).collect();
         }
-        let rows = self.query(cx, TABLE, &sql, args, &kinds(def)).await?;
+        let rows = self.query(cx, statement, &kinds(def)).await?;
         rows.into_iter().map(|mut row| rows::document(def, &mut row)).collect()
     }
 
@@ -87,10 +71,10 @@ impl DocumentSource for Bucket {
         deleted: Deleted,
         now: Timestamp,
     ) -> Result<Option<u64>> {
-        let Some((sql, args)) = Query::new(self.dialect, def, access).count(deleted, now) else {
+        let Some(statement) = Query::new(self.bucket.dialect, def, access).count(deleted, now) else {
             return Ok(None);
         };
-        let mut rows = self.query(cx, TABLE, &sql, args, &[Kind::Int]).await?;
+        let mut rows = self.query(cx, statement, &[Kind::Int]).await?;
         let count = rows.pop().map(|mut row| row.int()).transpose()?.unwrap_or(0);
         Ok(u64::try_from(count).ok())
     }
@@ -148,7 +132,9 @@ impl Bucket {
         let now = self.env.clock.now();
         let find = |c: Arc<Known>| async move {
             let ready = |i| c.is_ready(i);
-            Finder { source: self, def: &c.def, ready: &ready, now }.find(cx, req).await
+            Finder { source: &Source { bucket: self, known: &c }, def: &c.def, ready: &ready, now }
+                .find(cx, req)
+                .await
         };
         self.ask(cx, &req.collection, find).await
     }
@@ -157,7 +143,9 @@ impl Bucket {
         let now = self.env.clock.now();
         let count = |c: Arc<Known>| async move {
             let ready = |i| c.is_ready(i);
-            Finder { source: self, def: &c.def, ready: &ready, now }.count(cx, req).await
+            Finder { source: &Source { bucket: self, known: &c }, def: &c.def, ready: &ready, now }
+                .count(cx, req)
+                .await
         };
         self.ask(cx, &req.collection, count).await
     }
@@ -166,7 +154,8 @@ impl Bucket {
         let now = self.env.clock.now();
         let explain = |c: Arc<Known>| async move {
             let ready = |i| c.is_ready(i);
-            Finder { source: self, def: &c.def, ready: &ready, now }.explain(req)
+            Finder { source: &Source { bucket: self, known: &c }, def: &c.def, ready: &ready, now }
+                .explain(req)
         };
         self.ask(cx, &req.collection, explain).await
     }

@@ -1,9 +1,10 @@
 //! Removing what has expired.
 
+use super::look::select;
 use super::names;
 use super::put::remove_all;
 use super::rows::{key, key_columns, key_kinds, key_values};
-use super::source::{TABLE, select};
+use super::source::TABLE;
 use crate::bucket::{Bucket, work};
 use crate::core::document::Document;
 use crate::core::store::SweepDocuments;
@@ -27,7 +28,9 @@ impl Bucket {
         let keys: Vec<_> = rows.into_iter().map(|mut row| key(def, &mut row)).collect::<Result<_>>()?;
         let mut swept = 0;
         for keys in keys.chunks(64) {
-            let (keys, collection) = (Arc::new(keys.to_vec()), Arc::clone(&collection));
+            let mut keys = keys.to_vec();
+            keys.sort();
+            let (keys, collection) = (Arc::new(keys), Arc::clone(&collection));
             let work = work(move |tx: &mut Tx, tried| {
                 let (keys, collection) = (Arc::clone(&keys), Arc::clone(&collection));
                 Box::pin(async move {

@@ -2,9 +2,10 @@
 
 use super::ddl::Ddl;
 use super::ensure::Plan;
-use super::order::{Ordered, beyond, ordered};
+use super::look::select;
+use super::order::{Ordered, beyond, beyond_values, ordered};
 use super::rows::{self, document, key_columns, key_kinds, key_values, kind_of, kinds};
-use super::source::{TABLE, select};
+use super::source::TABLE;
 use super::{entries, names};
 use crate::core::Result;
 use crate::core::document::{CollectionDef, Document, IndexDef};
@@ -71,9 +72,9 @@ async fn documents(
     order: &[Ordered],
     after: Option<&Document>,
 ) -> Result<Vec<Document>> {
-    let mut args = Vec::new();
-    let beyond = after.map_or(String::new(), |d| beyond(order, &key_values(&d.key), &mut args));
-    let sql = page(&rows::columns(tx.dialect.json, def), &names::table(&def.name), &beyond, order);
+    let args = after.map(|d| beyond_values(&key_values(&d.key))).unwrap_or_default();
+    let columns = rows::columns(tx.dialect.json, def);
+    let sql = page(&columns, &names::table(&def.name), after.is_some(), order);
     let found = tx.query(TABLE, &sql, args, &kinds(def)).await?;
     found.into_iter().map(|mut row| document(def, &mut row)).collect()
 }
@@ -113,13 +114,13 @@ async fn some_entries(
     let columns = entries::columns(def, index);
     let attributes = index.keys.iter().filter_map(|k| def.attribute_named(&k.attribute));
     let kinds: Vec<Kind> = key_kinds(def).into_iter().chain(attributes.map(|a| kind_of(a.ty))).collect();
-    let mut args = Vec::new();
-    let beyond = after.map_or(String::new(), |row| {
+    let args = after.map(|row| {
         let place = |o: &Ordered| columns.iter().position(|c| *c == o.column);
         let position: Vec<Value> = order.iter().filter_map(|o| Some(row[place(o)?].clone())).collect();
-        beyond(order, &position, &mut args)
+        beyond_values(&position)
     });
-    let sql = page(&columns.join(", "), &names::entries(def, index), &beyond, order);
+    let args = args.unwrap_or_default();
+    let sql = page(&columns.join(", "), &names::entries(def, index), after.is_some(), order);
     Ok(tx.query(TABLE, &sql, args, &kinds).await?.into_iter().map(crate::value::SqlRow::values).collect())
 }
 
@@ -141,7 +142,7 @@ async fn without_document(
     Ok(page.iter().filter(|row| !wanted.contains(row)).count())
 }
 
-fn page(columns: &str, table: &str, beyond: &str, order: &[Ordered]) -> String {
-    let beyond = if beyond.is_empty() { String::new() } else { format!(" WHERE {beyond}") };
+fn page(columns: &str, table: &str, goes_on: bool, order: &[Ordered]) -> String {
+    let beyond = if goes_on { format!(" WHERE {}", beyond(order)) } else { String::new() };
     format!("SELECT {columns} FROM {table}{beyond}{} LIMIT {PAGE}", ordered(order, |o, _| o.column.clone()))
 }

@@ -2,9 +2,9 @@
 
 use super::absence::{self, inserts};
 use super::catalogue::Known;
+use super::look::select;
 use super::put::{Inserts, remove, replace};
 use super::rows::key_values;
-use super::source::select;
 use super::{entries, unique};
 use crate::attempts::{self, is_forgotten, remember};
 use crate::bucket::{Bucket, Tried, is_of_the_way, work};
@@ -147,7 +147,8 @@ impl Call {
             collections.entry(&write.collection).or_default().push(i);
         }
         let mut found: Vec<Found> = self.writes.iter().map(|_| None).collect();
-        for of in collections.into_values() {
+        for mut of in collections.into_values() {
+            of.sort_by_key(|&i| &self.writes[i].key);
             let inserts_any = of.iter().any(|&i| inserts(&self.writes[i]));
             let shares = tx.dialect.json == Json::Postgres && inserts_any && !alone;
             let share = shares.then(|| absence::lock_of(tx, self.def(of[0])));

@@ -28,28 +28,8 @@ use crate::reject::{Class, class};
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value, columns};
 use one::one;
-use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::collections::BTreeSet;
 use text::Shape;
-
-/// Texts by what they are for: few occur in practice, so each is rendered once.
-struct Rendered<K>(LazyLock<RwLock<HashMap<K, Arc<str>>>>);
-
-impl<K: Copy + Eq + Hash> Rendered<K> {
-    const fn new() -> Self {
-        Rendered(LazyLock::new(RwLock::default))
-    }
-
-    fn get(&self, key: K, render: impl FnOnce(K) -> String) -> Arc<str> {
-        if let Some(text) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Arc::clone(text);
-        }
-        let text: Arc<str> = render(key).into();
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&text));
-        text
-    }
-}
 
 /// A tag, a number, and what was found: a current record, or a run.
 pub(super) const COLUMNS: &[Kind] = &[

@@ -7,8 +7,8 @@
 //! already, which aborts this one.
 
 use super::super::rows::{WaveRows, action, requires};
-use super::Rendered;
 use crate::core::{RangeId, ShardId};
+use crate::rendered::Rendered;
 use crate::value::Value;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl Rows {
     /// The statement.
     fn text(self) -> Arc<str> {
         static RENDERED: Rendered<Rows> = Rendered::new();
-        RENDERED.get(self, Rows::render)
+        RENDERED.get(self, |rows| rows.render())
     }
 
     fn render(self) -> String {

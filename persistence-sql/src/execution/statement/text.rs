@@ -2,8 +2,8 @@
 //! does not use. `$1` is the shard, `$2` the range id of the fenced plans; each `?` is the next column of [`super::WaveRows::lists`].
 
 use super::super::rows::{Rows, WaveRows, action};
-use super::Rendered;
 use super::parts::*;
+use crate::rendered::Rendered;
 use crate::value::Value;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Shape {
     /// The statement.
     pub(super) fn text(self) -> Arc<str> {
         static RENDERED: Rendered<Shape> = Rendered::new();
-        RENDERED.get(self, Shape::render)
+        RENDERED.get(self, |shape| shape.render())
     }
 
     fn render(self) -> String {
