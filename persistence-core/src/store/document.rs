@@ -250,7 +250,8 @@ store! {
         read fn get_documents(GetDocuments) -> Vec<Option<Document>>;
 
         /// Writes documents, all or none. Documents of one partition of one group may be written together on every driver;
-        /// others only with capability `cross_partition`.
+        /// others only with capability `cross_partition`. Where an answer was lost and nothing stored is left that tells, an error must
+        /// say `MaybeApplied`: of a document that was there before and was deleted meanwhile, and of a removal in a call with conditions.
         write fn write_documents(WriteDocuments) -> Vec<Written>;
 
         /// One page of a query.

@@ -5,9 +5,10 @@
 //! it. A document must have been there before the call and must not be newer than it: a statement that arrives late, when the
 //! document was removed and made again, finds another one.
 
+use super::earlier::Answers;
 use super::rows::{key_columns, key_values};
 use super::source::TABLE;
-use super::write::{Answers, Call};
+use super::write::Call;
 use super::{access::body_mark, names};
 use crate::attempts::remember;
 use crate::bucket::{Bucket, work};
@@ -29,6 +30,10 @@ impl Call {
         let (Pre::Version(version), Action::Put { body, expires }) = (&write.pre, &write.action) else {
             return None;
         };
+        if *version < 1 {
+            // There is none, so nothing is in doubt.
+            return None;
+        }
         let document = Document {
             key: write.key.clone(),
             version: version.checked_add(1)?,
@@ -69,7 +74,8 @@ impl Call {
         document: Document,
     ) -> Result<Option<Vec<Written>>> {
         let answer = |document| vec![Written { document: Some(document), changed: true }];
-        self.memory.keep(Answers { written: answer(document.clone()), created: false });
+        let written = answer(document.clone());
+        self.memory.keep(Answers { written, created: false, removed: vec![None] });
         let rows = match tx.call_rendered(TABLE, &sql, args, &[Kind::Int]).await {
             Err(e) if class(&e) == Some(Class::Duplicate) => return Ok(None),
             rows => rows?,

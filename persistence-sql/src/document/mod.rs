@@ -7,7 +7,8 @@
 //! | `catalogue`, `inspect`, `ensure`, `build`, `verify` | what is declared, what is there, and making one of the other |
 //! | `look` | documents by key |
 //! | `access`, `count`, `shape`, `order`, `source` | finds, one query for each access that the planner chose; its text, rendered once |
-//! | `write`, `at_once`, `put`, `entries`, `unique`, `absence` | writes, the entries of attributes of several values, unique keys, absences |
+//! | `write`, `at_once`, `earlier`, `put` | writes; whether an earlier try was done |
+//! | `entries`, `unique`, `absence` | the entries of attributes of several values, unique keys, absences |
 
 mod absence;
 mod access;
@@ -17,6 +18,7 @@ mod catalogue;
 mod columns;
 mod count;
 mod ddl;
+mod earlier;
 mod ensure;
 mod entries;
 mod inspect;

@@ -2,11 +2,12 @@
 
 use super::absence::{self, inserts};
 use super::catalogue::Known;
+use super::earlier::{Answers, Earlier, Memory};
 use super::look::select;
 use super::put::{Inserts, remove, replace};
 use super::rows::key_values;
 use super::{entries, unique};
-use crate::attempts::{self, is_forgotten, remember};
+use crate::attempts::remember;
 use crate::bucket::{Bucket, Tried, is_of_the_way, work};
 use crate::core::document::write::{Action, Change, DocumentWrite, check, check_changes, decide};
 use crate::core::document::{CollectionDef, Document, DocumentKey};
@@ -17,8 +18,8 @@ use crate::reject::{Class, class};
 use crate::tx::Tx;
 use crate::value::{Kind, Value};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How often a write begins anew because a collection was changed under it.
 const ROUNDS: usize = 8;
@@ -34,40 +35,11 @@ pub(super) struct Call {
     pub(super) memory: Arc<Memory>,
 }
 
-#[derive(Default)]
-pub(super) struct Memory {
-    /// Some try had an unknown outcome.
-    pub(super) unknown: AtomicBool,
-    /// Some unique key was taken: who holds it is to be found out first.
-    taken: AtomicBool,
-    /// Something that was looked for is not there, and that counts.
-    absent: AtomicBool,
-    /// What the last try that went as far as writing would have answered.
-    answers: Mutex<Option<Answers>>,
-}
-
-/// What a try would have answered.
-#[derive(Clone)]
-pub(super) struct Answers {
-    pub(super) written: Vec<Written>,
-    /// Whether it is known when documents were created.
-    pub(super) created: bool,
-}
-
-impl Memory {
-    /// What is known of the tries so far.
-    pub(super) fn tried(&self) -> Tried {
-        Tried { unknown: self.unknown.load(Relaxed) }
-    }
-
-    pub(super) fn keep(&self, answers: Answers) {
-        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
-    }
-}
-
 /// How a try ended.
 enum Done {
     Written(Vec<Written>),
+    /// Nobody can tell any more whether an earlier try was applied.
+    Untold,
     /// The collections are others than those that the call knows.
     Stale,
     /// Something is not there that others may be about to insert: they are excluded the next time.
@@ -75,7 +47,7 @@ enum Done {
 }
 
 /// What was found of a document: itself, and the attempts that wrote it.
-type Found = Option<(Document, Vec<u8>)>;
+pub(super) type Found = Option<(Document, Vec<u8>)>;
 
 impl Call {
     pub(super) fn def(&self, i: usize) -> &CollectionDef {
@@ -92,8 +64,12 @@ impl Call {
             self.exclude(tx).await?;
         }
         let found = self.look(tx, alone).await?;
-        if unknown && let Some(answers) = self.earlier(&found)? {
-            return Ok(Done::Written(answers));
+        if unknown {
+            match self.earlier(&found) {
+                Earlier::Done(answers) => return Ok(Done::Written(answers)),
+                Earlier::Untold => return Ok(Done::Untold),
+                Earlier::Undone => {}
+            }
         }
         let absent = |(w, f): (&DocumentWrite, &Found)| f.is_none() && absence::rests_on_absence(w);
         let several = self.writes.len() > 1 && !tx.dialect.single_writer;
@@ -111,7 +87,8 @@ impl Call {
         let answers: Vec<Written> =
             (0..changes.len()).map(|i| self.answer(i, &found[i], &changes[i])).collect();
         if changes.iter().any(|change| !matches!(change, Change::Keep)) {
-            self.memory.keep(Answers { written: answers.clone(), created: true });
+            let removed = (0..changes.len()).map(|i| self.removed(&found[i], &changes[i])).collect();
+            self.memory.keep(Answers { written: answers.clone(), created: true, removed });
             let done = self.apply(tx, &found, &changes).await;
             done.map_err(|e| self.refused(tx.dialect.json, e, &changes))?;
         }
@@ -182,36 +159,6 @@ impl Call {
         Ok(())
     }
 
-    /// The answer of an earlier try, if there was one; an error if nobody can tell any more.
-    fn earlier(&self, found: &[Found]) -> Result<Option<Vec<Written>>> {
-        let last = self.memory.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Answers { written: mut answers, created }) = last.clone() else { return Ok(None) };
-        let (mut done, mut forgotten, mut told) = (false, false, false);
-        for (answer, found) in answers.iter_mut().zip(found) {
-            let Some((now, column)) = found else { continue };
-            let Some(document) = &mut answer.document else { continue };
-            if !created {
-                document.created = now.created;
-            }
-            if let Some((version, updated)) = attempts::entry_of(column, self.attempt) {
-                (document.version, document.updated, done) = (version, Timestamp(updated), true);
-            } else if answer.changed {
-                let lost = is_forgotten(column, document.version);
-                (forgotten, told) = (forgotten | lost, told | !lost);
-            }
-        }
-        // All were written, or none: one that remembers it, or would, tells for all.
-        if forgotten && !done && !told {
-            return Err(Error::timeout(format!("documents {}", self.writes[0].collection)));
-        }
-        // Nothing is left of what was removed; where that is all, it is gone, as it was to be.
-        let removed = |(write, (answer, found)): (&DocumentWrite, (&Written, &Found))| {
-            !answer.changed || (matches!(write.action, Action::Delete) && found.is_none())
-        };
-        done = done || self.writes.iter().zip(answers.iter().zip(found)).all(removed);
-        Ok(done.then_some(answers))
-    }
-
     fn answer(&self, i: usize, found: &Found, change: &Change) -> Written {
         let there = || found.as_ref().map(|f| f.0.clone()).filter(|d| !d.is_expired(self.now));
         match change {
@@ -223,6 +170,12 @@ impl Call {
                 Written { document: there().filter(|_| !check), changed: false }
             }
         }
+    }
+
+    /// What is removed, if anybody saw it: its version, and when it was created.
+    fn removed(&self, found: &Found, change: &Change) -> Option<(i64, Timestamp)> {
+        let (document, _) = found.as_ref().filter(|_| matches!(change, Change::Remove))?;
+        (!document.is_expired(self.now)).then_some((document.version, document.created))
     }
 
     async fn apply(&self, tx: &mut Tx, found: &[Found], changes: &[Change]) -> Result<()> {
@@ -366,6 +319,10 @@ impl Bucket {
         });
         match self.write_after(cx, memory.tried(), work).await? {
             Done::Written(answers) => return Ok(Some(answers)),
+            Done::Untold => {
+                let e = Error::unavailable("document.write_documents", "nobody can tell what became of it");
+                return Err(e.with_outcome(Outcome::MaybeApplied));
+            }
             Done::Stale => again.collections.iter().for_each(|c| self.collections.forget(&c.def.name)),
             Done::Absent => {}
         }

@@ -6,7 +6,7 @@ use persistence_core::document::plan::OrderBy;
 use persistence_core::document::write::{Action, DocumentWrite, Pre};
 use persistence_core::document::*;
 use persistence_core::store::*;
-use persistence_core::{AttemptId, Clock, Context, PageRequest, Persistence, Result, Timestamp};
+use persistence_core::{AttemptId, Clock, Context, Outcome, PageRequest, Persistence, Result, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -170,6 +170,17 @@ impl Docs {
     /// Deletes a document.
     pub async fn delete(&self, key: &DocumentKey, pre: Pre) -> Result<bool> {
         Ok(self.write_one(key, pre, Action::Delete).await?.changed)
+    }
+
+    /// Deletes a document that nobody else deletes: where the answer is lost, that it is gone tells that this call did it.
+    pub async fn remove(&self, key: &DocumentKey, pre: Pre) -> Result<bool> {
+        match self.delete(key, pre).await {
+            Err(e) if e.outcome() == Outcome::MaybeApplied => {
+                let left = self.get_all(std::slice::from_ref(key), Deleted::Any).await?;
+                if left == [None] { Ok(true) } else { Err(e) }
+            }
+            done => done,
+        }
     }
 
     /// Documents by key.

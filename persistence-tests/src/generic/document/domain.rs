@@ -172,6 +172,6 @@ crate::cases! {
         let e = docs.delete(&key, unassigned.clone()).await.unwrap_err();
         assert_eq!(e.kind(), ErrorKind::ConditionFailed);
         docs.put(&key, json!({"Name": "wf", "AssignedTo": {"Codesets": []}})).await?;
-        assert!(docs.delete(&key, unassigned).await?);
+        assert!(docs.remove(&key, unassigned).await?);
     }
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod domain;
+mod doubt;
 mod ensure;
 mod expiry;
 mod extreme;
@@ -37,6 +38,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         expiry::cases(),
         ensure::cases(),
         lost::cases(),
+        doubt::cases(),
         reopen::cases(),
         domain::cases(),
         typed::cases(),

@@ -92,7 +92,7 @@ crate::cases! {
                 assert_eq!(docs.all(&query).await?, stored, "{}", index.name);
             }
             for d in &stored {
-                assert!(docs.delete(&d.key, Pre::Version(2)).await?);
+                assert!(docs.remove(&d.key, Pre::Version(2)).await?);
             }
             assert_eq!(docs.ensure(EnsureMode::Verify).await?.changes, [], "{}", index.name);
             let larger: Vec<u16> = keys.iter().map(|k| if *k == 0 { 0 } else { (k + 20).min(1020) }).collect();

@@ -5,7 +5,7 @@ use crate::build::expect::{failed, invalid, missing};
 use persistence_core::document::write::{Action, Pre};
 use persistence_core::document::*;
 use persistence_core::store::*;
-use persistence_core::{AttemptId, Clock, Detail, Error, ErrorKind};
+use persistence_core::{AttemptId, Clock, Detail, Error, ErrorKind, Outcome};
 use serde_json::json;
 use std::time::Duration;
 
@@ -68,8 +68,11 @@ crate::cases! {
         missing(docs.put_if(&key, body(1), Pre::Present).await);
         missing(docs.put_if(&key, body(1), matches(0)).await);
         missing(docs.delete(&key, Pre::Present).await);
-        let e = failed(docs.put_if(&key, body(1), Pre::Version(1)).await, ErrorKind::ConditionFailed);
-        assert_eq!(condition(&e), (Some(1), None));
+        match docs.put_if(&key, body(1), Pre::Version(1)).await {
+            // Where an answer was lost nobody can tell that it was never there.
+            Err(e) if t.faults.is_random() && e.outcome() == Outcome::MaybeApplied => {}
+            refused => assert_eq!(condition(&failed(refused, ErrorKind::ConditionFailed)), (Some(1), None)),
+        }
         assert_eq!(docs.get(&key).await?, None);
 
         docs.put_if(&key, body(1), Pre::Absent).await?;
@@ -86,7 +89,7 @@ crate::cases! {
         failed(docs.hide(&key, matches(3)).await, ErrorKind::ConditionFailed);
         let now = docs.get(&key).await?.map(|d| (d.version, d.body));
         assert_eq!(now, Some((4, body(4))));
-        assert!(docs.delete(&key, matches(4)).await?);
+        assert!(docs.remove(&key, matches(4)).await?);
         assert_eq!(docs.get(&key).await?, None);
     }
 
@@ -102,7 +105,7 @@ crate::cases! {
             docs.put_if(&key, body.clone(), Pre::Absent).await?;
             docs.put_if(&key, body.clone(), Pre::Version(1)).await?;
             assert_eq!(docs.ids(Filter::Contains(path("tags"), "x".into()), &[]).await?, ["a"]);
-            assert!(docs.delete(&key, Pre::Version(2)).await?);
+            assert!(docs.remove(&key, Pre::Version(2)).await?);
             assert!(!docs.delete(&key, Pre::None).await?);
             assert_eq!(docs.get_all(std::slice::from_ref(&key), Deleted::Any).await?, [None]);
             for filter in [
