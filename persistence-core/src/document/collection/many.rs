@@ -4,7 +4,7 @@ use super::{Collection, Documented, Stored, Tries, Update, moved};
 use crate::context::Context;
 use crate::document::Document;
 use crate::document::write::Pre;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::page::PageToken;
 use crate::store::*;
 
@@ -28,7 +28,9 @@ enum Step<'a, T> {
 impl<T: Documented> Collection<T> {
     /// Changes the documents of one page of a query, each as one atomic step: one that was changed by others meanwhile is looked at
     /// again, and left alone if the filter no longer holds of it. Ask for the next page until there is none; the token may be kept,
-    /// and the rest be done another day. After an error some documents of the page are changed: `change` must know what it did.
+    /// and the rest be done another day. After an error some documents of the page may be changed, and `change` must know what it
+    /// did: the outcome of the error is that of the whole call, so whatever the error is, an abortion by `change` too, it says that
+    /// nothing was applied only if it met the first document to be changed.
     pub async fn update_where(
         &self,
         cx: &Context,
@@ -47,7 +49,10 @@ impl<T: Documented> Collection<T> {
         let page = self.store().find_documents(cx, query).await?;
         let mut changed = 0;
         for document in page.documents {
-            changed += u64::from(self.step(cx, query, document, &mut step).await?);
+            let done = self.step(cx, query, document, &mut step).await;
+            // What was changed before stays so.
+            let told = |e: Error| if changed > 0 { e.with_outcome(Outcome::MaybeApplied) } else { e };
+            changed += u64::from(done.map_err(told)?);
         }
         Ok(Changed { changed, next: page.next })
     }

@@ -10,10 +10,11 @@ use persistence_core::document::write::Pre;
 use persistence_core::document::*;
 use persistence_core::layer::{Call, Layer, Layered, Op};
 use persistence_core::store::*;
-use persistence_core::{Context, ErrorKind, Outcome, PageRequest, Persistence, Result};
+use persistence_core::{Context, Error, ErrorKind, Outcome, PageRequest, Persistence, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
 
 /// A job of a team; each case is a team of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -172,6 +173,50 @@ crate::cases! {
         assert_eq!(removed, [4, 4, 2]);
         assert_eq!(jobs.count(&cx, of(&jobs, &team, true).filter).await?, 0);
         assert_eq!(jobs.count(&cx, of(&jobs, &other, false).filter).await?, 1, "another team's");
+    }
+
+    /// The outcome of an error is that of the whole call: what was changed before it is told, whatever the error.
+    #[covers("document.write_documents!unavailable")]
+    #[kind(Calm)]
+    async fn an_error_tells_of_what_was_changed(t) {
+        let (cx, jobs) = (t.cx(), Collection::<Job>::new(t.p.clone()));
+        jobs.ensure(&cx).await?;
+        let close = |j: &mut Job| {
+            j.done = true;
+            Ok(Update::Write)
+        };
+        for (remove, nth) in [(false, 1), (false, 2), (false, 4), (true, 1), (true, 2), (true, 4)] {
+            let team = t.name("team");
+            for n in 0..4 {
+                jobs.create(&cx, &job(&team, n)).await?;
+            }
+            t.clock.advance(Duration::from_secs(1));
+            let query = of(&jobs, &team, false);
+            t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).nth(nth).times(u64::MAX));
+            let done = match remove {
+                true => jobs.delete_where(&cx, &query).await,
+                false => jobs.update_where(&cx, &query, close).await,
+            };
+            t.faults.quiet().await;
+            t.faults.clear();
+            let (e, left) = (failed(done, ErrorKind::Unavailable), jobs.count(&cx, query.filter.clone()).await?);
+            let told = if left < 4 { Outcome::MaybeApplied } else { Outcome::NotApplied };
+            assert_eq!((e.outcome(), left < 4), (told, nth > 1), "{left} of 4 are left: {e}");
+        }
+        for wanted in [0, 2] {
+            let team = t.name("team");
+            for n in 0..4 {
+                jobs.create(&cx, &job(&team, n)).await?;
+            }
+            let mut left = wanted;
+            let some = |j: &mut Job| {
+                left -= 1;
+                if left < 0 { Err(Error::aborted("enough")) } else { close(j) }
+            };
+            let e = failed(jobs.update_where(&cx, &of(&jobs, &team, false), some).await, ErrorKind::Aborted);
+            let told = if wanted > 0 { Outcome::MaybeApplied } else { Outcome::NotApplied };
+            assert_eq!(e.outcome(), told, "{e}");
+        }
     }
 
     /// A stream gives every value of a query, page after page and in order; when a page cannot be read it ends with that error.
