@@ -14,7 +14,7 @@
 //! branches whose run is gone are for [`scavenge`](crate::store::MaintenanceStore::scavenge).
 
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::ids::NamespaceId;
 use crate::page::{PageRequest, PageToken};
 use crate::persistence::Persistence;
@@ -58,7 +58,8 @@ pub struct DeletedClosed {
 }
 
 /// Deletes runs of a namespace that closed before a time, oldest first: some of them, as many as the limit allows. May run beside
-/// everything else, also twice at once. Fails when the database does; what was done by then is done.
+/// everything else, also twice at once. Fails when the database does; what was done by then is done, and the error's outcome says
+/// whether anything may have been.
 pub async fn delete_closed(db: &dyn Persistence, cx: &Context, req: &DeleteClosed) -> Result<DeletedClosed> {
     let list = ListVisibility {
         namespace_id: req.namespace_id,
@@ -68,28 +69,43 @@ pub async fn delete_closed(db: &dyn Persistence, cx: &Context, req: &DeleteClose
     };
     let page = db.visibility().list_visibility(cx, &list).await?;
     let mut done = DeletedClosed { next: page.next, ..DeletedClosed::default() };
+    let mut before = false;
     for record in page.records {
         done.examined += 1;
-        match delete_run(db, cx, &record, req.dry_run, &mut done).await {
-            Ok(()) => {}
-            // The database itself fails: the others would fare no better.
-            Err(e) if e.is_retryable() || e.kind() == ErrorKind::Closed => return Err(e),
-            Err(e) => done.failed.push((record.run, e)),
+        let mut begun = false;
+        let deleted = delete_run(db, cx, &record, req.dry_run, &mut done, &mut begun).await;
+        let Err(e) = deleted else {
+            before |= begun;
+            continue;
+        };
+        let e = told(e, begun);
+        // The database itself fails: the others would fare no better.
+        if e.is_retryable() || e.kind() == ErrorKind::Closed {
+            return Err(told(e, before));
         }
+        before |= e.outcome() == Outcome::MaybeApplied;
+        done.failed.push((record.run, e));
     }
     Ok(done)
 }
 
+/// A failure after something was deleted.
+fn told(e: Error, deleted: bool) -> Error {
+    if deleted { e.with_outcome(Outcome::MaybeApplied) } else { e }
+}
+
+/// Deletes a run; `begun` says whether anything of it may be deleted.
 async fn delete_run(
     db: &dyn Persistence,
     cx: &Context,
     record: &VisibilityRecord,
     dry_run: bool,
     done: &mut DeletedClosed,
+    begun: &mut bool,
 ) -> Result<()> {
     let (shard_id, run) = (record.shard_id, &record.run);
     let branches = branches(db, cx, record).await?;
-    let Some(there) = delete_state(db, cx, record, dry_run).await? else {
+    let Some(there) = delete_state(db, cx, record, dry_run, begun).await? else {
         done.still_open.push(run.clone());
         return Ok(());
     };
@@ -97,9 +113,11 @@ async fn delete_run(
         for branch in &branches {
             let branch = DeleteHistoryBranch { shard_id, range_id: None, branch: branch.branch.clone() };
             db.history().delete_history_branch(cx, &branch).await?;
+            *begun = true;
         }
         let record = DeleteVisibility::all(run.namespace_id, run.run_id);
         db.visibility().delete_visibility(cx, &record).await?;
+        *begun = true;
     }
     done.deleted += 1;
     done.without_state += u64::from(!there);
@@ -113,6 +131,7 @@ async fn delete_state(
     cx: &Context,
     record: &VisibilityRecord,
     dry_run: bool,
+    begun: &mut bool,
 ) -> Result<Option<bool>> {
     let (shard_id, run) = (record.shard_id, &record.run);
     let (namespace_id, workflow_id) = (run.namespace_id, run.workflow_id.clone());
@@ -134,15 +153,21 @@ async fn delete_state(
         if state.is_none() {
             let current = DeleteCurrentExecution { shard_id, range_id: None, key, run_id: run.run_id };
             db.executions().delete_current_execution(cx, &current).await?;
+            *begun = true;
             break;
         }
         let plan = retire(shard_id, key.clone(), run, current.as_ref())?;
         let apply = ApplyPlans { shard_id, plans: vec![plan] };
         match db.executions().apply(cx, &apply).await?.pop() {
             // Somebody was there in between: it is looked at again.
-            Some(Err(e)) if e.kind() == ErrorKind::CurrentWorkflowConditionFailed && !last => {}
+            Some(Err(e)) if e.kind() == ErrorKind::CurrentWorkflowConditionFailed && !last => {
+                *begun |= e.outcome() == Outcome::MaybeApplied;
+            }
             Some(Err(e)) => return Err(e),
-            _ => break,
+            _ => {
+                *begun = true;
+                break;
+            }
         }
     }
     Ok(Some(ever_there))

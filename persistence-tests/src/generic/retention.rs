@@ -8,9 +8,10 @@ use crate::build::visibility::*;
 use crate::generic::history::everything;
 use crate::generic::unknown::Interrupted;
 use crate::{Fault, FaultRule, Fixture};
+use persistence_core::layer::{Call, Layer, Layered, Op};
 use persistence_core::retention::*;
 use persistence_core::store::*;
-use persistence_core::{Error, ErrorKind, Outcome, Result};
+use persistence_core::{Context, Error, ErrorKind, Outcome, Result};
 
 /// A run with state, history and a record.
 struct Run {
@@ -66,6 +67,20 @@ impl Run {
         assert!(t.p.history().list_tree_branches(&t.cx(), &self.tree.list()).await?.is_empty());
         missing(seen.get(run).await);
         Ok(())
+    }
+}
+
+/// Refuses an operation, whatever is asked.
+struct Refuses(&'static str);
+
+impl Layer for Refuses {
+    async fn around<'a, T: Send + 'a, C: Call<'a, T>>(
+        &'a self,
+        cx: &'a Context,
+        op: &'a Op,
+        call: C,
+    ) -> Result<T> {
+        if op.name == self.0 { Err(Error::invalid("request", "is refused")) } else { call(cx.clone()).await }
     }
 }
 
@@ -188,6 +203,37 @@ crate::cases! {
             told(&retain(t, &req).await?, [0, 0, 0, 0]);
         }
         assert!(interrupted >= 3, "{interrupted} of 8 were interrupted: state with current record, history, visibility");
+    }
+
+    /// An error says that nothing was deleted only where nothing was; and so does that of a run that is given beside the others.
+    #[covers("visibility.delete_visibility!unavailable", "history.delete_history_branch!unavailable")]
+    #[kind(Calm)]
+    async fn an_error_tells_of_what_was_deleted(t) {
+        let (seen, mut outcomes) = (Seen::new(t), [0, 0]);
+        let req = request(&seen, HOUR, 5);
+        for nth in 1..=6 {
+            let runs = [Run::new(t, &seen, 0, true).await?, Run::new(t, &seen, 1, true).await?];
+            t.faults.script(FaultRule::write(Fault::Before(Outcome::NotApplied)).nth(nth).times(u64::MAX));
+            let failed = delete_closed(&*t.p, &t.cx(), &req).await;
+            t.faults.quiet().await;
+            t.faults.clear();
+            let e = failed.unwrap_err();
+            let some = e.outcome() == Outcome::MaybeApplied;
+            outcomes[usize::from(some)] += 1;
+            for run in runs.iter().filter(|_| !some) {
+                run.is_whole(t, &seen).await?;
+            }
+            retain(t, &req).await?;
+        }
+        assert!(outcomes[0] >= 1 && outcomes[1] >= 4, "{outcomes:?} of 6");
+        for (step, begun) in [("execution.apply", false), ("history.delete_history_branch", true)] {
+            let run = Run::new(t, &seen, 0, true).await?;
+            let mut done = delete_closed(&*Layered::wrap(t.p.clone(), Refuses(step)), &t.cx(), &req).await?;
+            let (failed, e) = done.failed.pop().unwrap();
+            assert_eq!((failed, e.kind()), (run.record.run, ErrorKind::InvalidArgument));
+            assert_eq!(e.outcome(), if begun { Outcome::MaybeApplied } else { Outcome::NotApplied }, "{step}");
+            told(&retain(t, &req).await?, [1, 1, u64::from(begun), 1]);
+        }
     }
 
     /// A run that visibility takes for closed stays while its state is not; one without state is deleted; records without a run are
