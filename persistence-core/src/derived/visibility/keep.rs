@@ -112,9 +112,15 @@ impl Visibility {
             Some(setup) => Ok(setup),
             None => match self.stored_setup(cx).await? {
                 Some((setup, _)) => Ok(self.remember(setup)),
-                None => self.set_up(cx, &SetUpVisibility::default()).await,
+                None => self.set_up_first(cx).await,
             },
         }
+    }
+
+    /// Sets up what another call needs, which itself did nothing so far.
+    async fn set_up_first(&self, cx: &Context) -> Result<Arc<Setup>> {
+        let made = self.set_up(cx, &SetUpVisibility::default()).await;
+        made.map_err(|e| e.with_outcome(Outcome::NotApplied))
     }
 
     /// What was set up, as last seen.
@@ -140,8 +146,7 @@ impl Visibility {
         }
     }
 
-    /// Registers, then makes the collections so. Whoever registers meanwhile is seen before the end: the last one to make the
-    /// collections has made them with everything.
+    /// Registers, then makes the collections so. Once that has begun, every failure says so.
     pub(super) async fn set_up(&self, cx: &Context, req: &SetUpVisibility) -> Result<Arc<Setup>> {
         if req.partitions.is_some_and(|n| !(1..=MAX_PARTITIONS).contains(&n)) {
             return Err(Error::invalid("partitions", format!("must be 1 to {MAX_PARTITIONS}")));
@@ -150,12 +155,20 @@ impl Visibility {
         let _one = self.setting_up.lock().await;
         let not_applied = |e: Error| e.with_outcome(Outcome::NotApplied);
         self.ensure(cx, setup(), EnsureMode::Apply).await.map_err(not_applied)?;
-        let (mut wanted, mut stored_version) = self.register(cx, req).await?;
+        let mut begun = false;
+        let made = self.make(cx, req, &mut begun).await;
+        made.map_err(|e| if begun { e.with_outcome(Outcome::MaybeApplied) } else { e })
+    }
+
+    /// Registers, then makes the collections so. Whoever registers meanwhile is seen before the end: the last one to make the
+    /// collections has made them with everything. `begun` says whether anything was changed.
+    async fn make(&self, cx: &Context, req: &SetUpVisibility, begun: &mut bool) -> Result<Arc<Setup>> {
+        let (mut wanted, mut stored_version) = self.register(cx, req, begun).await?;
         loop {
             let mut made = self.ensure(cx, wanted.records(), EnsureMode::Plan).await?.is_empty();
             if !made && matches!(self.stored_setup(cx).await?, Some((_, now)) if now == stored_version) {
                 // What somebody else has made of a later setup is not to be unmade.
-                self.ensure(cx, wanted.records(), EnsureMode::Apply).await?;
+                *begun |= !self.ensure(cx, wanted.records(), EnsureMode::Apply).await?.is_empty();
                 made = true;
             }
             match self.stored_setup(cx).await? {
@@ -166,8 +179,8 @@ impl Visibility {
         }
     }
 
-    /// Writes down what is registered. Gives it with the version of its document.
-    async fn register(&self, cx: &Context, req: &SetUpVisibility) -> Result<(Setup, i64)> {
+    /// Writes down what is registered. Gives it with the version of its document; `begun` says whether it was written.
+    async fn register(&self, cx: &Context, req: &SetUpVisibility, begun: &mut bool) -> Result<(Setup, i64)> {
         let (key, mut tries) = (DocumentKey::new(MAIN), Tries::new(TRIES));
         loop {
             let stored = self.stored_setup(cx).await?;
@@ -189,7 +202,7 @@ impl Visibility {
                 return Ok((wanted, version));
             }
             let body = encoding::encode(&wanted)?;
-            self.put(cx, SETUP, &key, body, None, pre, &mut tries).await?;
+            *begun |= self.put(cx, SETUP, &key, body, None, pre, &mut tries).await?;
         }
     }
 
@@ -233,8 +246,7 @@ impl Visibility {
         let req = GetDocuments { collection: name, keys, deleted: Deleted::Hide };
         match self.documents.get_documents(cx, &req).await {
             Err(e) if is_missing_collection(&e) => {
-                let made = self.set_up(cx, &SetUpVisibility::default()).await;
-                made.map_err(|e| e.with_outcome(Outcome::NotApplied))?;
+                self.set_up_first(cx).await?;
                 Ok(None)
             }
             result => Ok(result?.pop().flatten()),

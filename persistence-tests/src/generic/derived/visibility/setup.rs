@@ -137,6 +137,29 @@ crate::cases! {
         }
     }
 
+    /// An error says that nothing was registered only where nothing was: what failed may have come after.
+    #[covers("visibility.set_up_visibility!unavailable")]
+    #[isolation(Own)]
+    #[kind(Calm)]
+    async fn an_error_tells_of_what_was_registered(t) {
+        let seen = Seen::new(t);
+        seen.set_up(&[]).await?;
+        let (mut nth, mut after) = (0, 0);
+        while after < 2 {
+            nth += 1;
+            assert!(nth < 40, "no read fails after the registration");
+            let name = format!("Attribute{nth}");
+            t.faults.script(FaultRule::read(Fault::Before(Outcome::NotApplied)).nth(nth));
+            let done = seen.set_up(&[(&*name, SearchAttributeType::Int)]).await;
+            t.faults.clear();
+            let setup = t.p.visibility().get_visibility_setup(&t.cx(), &GetVisibilitySetup {}).await?;
+            let registered = setup.search_attributes.contains_key(&name);
+            let told = done.as_ref().err().map(persistence_core::Error::outcome);
+            assert!(!registered || told != Some(Outcome::NotApplied), "{nth}: {done:?}");
+            after += u32::from(registered && told.is_some());
+        }
+    }
+
     /// The number of partitions is chosen once; whatever it is, nothing is found twice or not at all.
     #[covers("visibility.set_up_visibility", "visibility.set_up_visibility!condition_failed",
         "visibility.set_up_visibility!invalid_argument", "visibility.set_up_visibility!too_large")]
