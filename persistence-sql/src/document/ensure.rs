@@ -14,7 +14,7 @@ use super::{names, verify};
 use crate::bucket::{Bucket, is_of_the_way, work};
 use crate::core::document::CollectionDef;
 use crate::core::store::{CollectionChange, EnsureCollections, EnsureMode, Ensured};
-use crate::core::{Context, Error, Result};
+use crate::core::{Context, Error, Outcome, Result};
 use crate::tx::Tx;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -135,6 +135,14 @@ async fn planned(tx: &mut Tx, def: &CollectionDef) -> Result<(Option<Collection>
 /// What a call has begun to do, in all of its tries.
 type Begun = Mutex<Vec<CollectionChange>>;
 
+/// Whether a call that has failed may have changed anything.
+fn outcome(begun: &Begun) -> Outcome {
+    match begun.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        true => Outcome::NotApplied,
+        false => Outcome::MaybeApplied,
+    }
+}
+
 /// Makes one collection what it is to be.
 async fn apply(tx: &mut Tx, def: &CollectionDef, begun: &Begun) -> Result<()> {
     let (stored, real, plan) = planned(tx, def).await?;
@@ -239,12 +247,14 @@ impl Bucket {
             self.write(cx, work).await?;
         } else {
             let all = self.ensure_until_done(cx, req, &begun);
-            match cx.deadline() {
+            let done = match cx.deadline() {
                 Some(deadline) => tokio::time::timeout_at(deadline.into(), all)
                     .await
-                    .unwrap_or_else(|_| Err(Error::timeout("ensure_collections")))?,
-                None => all.await?,
-            }
+                    .unwrap_or_else(|_| Err(Error::timeout("ensure_collections"))),
+                None => all.await,
+            };
+            // Each step is done for itself: what came before a failure stays.
+            done.map_err(|e| e.with_outcome(outcome(&begun)))?;
         }
         let changes = std::mem::take(&mut *begun.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Ensured { changes })
