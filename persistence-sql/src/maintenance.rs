@@ -3,7 +3,8 @@
 use crate::bucket::{Bucket, Sql, work};
 use crate::core::page::QueryId;
 use crate::core::store::*;
-use crate::core::{Context, Error, PageRequest, Result};
+use crate::core::{Context, Error, Outcome, PageRequest, Result, Timestamp};
+use crate::history::StoredBranch;
 use crate::tx::Tx;
 use crate::value::{Kind, SqlRow, Value};
 use async_trait::async_trait;
@@ -39,6 +40,11 @@ fn limit(limit: u32) -> Result<i64> {
     if limit == 0 { Err(Error::invalid("limit", "must be at least 1")) } else { Ok(limit.into()) }
 }
 
+/// A failure after this much was deleted, which stays so.
+fn after(deleted: u64, e: Error) -> Error {
+    if deleted > 0 { e.with_outcome(Outcome::MaybeApplied) } else { e }
+}
+
 impl Bucket {
     async fn scavenge(&self, cx: &Context, req: &Scavenge) -> Result<Scavenged> {
         limit(req.limit)?;
@@ -48,26 +54,43 @@ impl Bucket {
         let mut done = Scavenged { next: branches.next, ..Scavenged::default() };
         let mut tree = None;
         for b in branches.items {
-            let (shard_id, owner) = (b.listed.shard_id, &b.listed.owner);
+            let shard_id = b.listed.shard_id;
             if tree.replace((shard_id, b.branch.tree_id)) != Some((shard_id, b.branch.tree_id)) {
                 done.trees += 1;
             }
-            let args = vec![
-                shard_id.0.into(),
-                owner.namespace_id.0.into(),
-                (&*owner.workflow_id).into(),
-                owner.run_id.0.into(),
-            ];
-            let run = self.query(cx, "executions", RUN_EXISTS, args, &[Kind::Int]).await?;
-            if !run.is_empty() {
-                done.nodes_deleted +=
-                    self.delete_beyond(cx, shard_id, b.branch, older_than, req.dry_run).await?;
-            } else if b.listed.created_at < older_than {
-                let gone = req.dry_run || self.delete_branch(cx, shard_id, None, b.branch).await?;
-                done.branches_deleted += u64::from(gone);
-            }
+            let before = if req.dry_run { 0 } else { done.nodes_deleted + done.branches_deleted };
+            let examined = self.scavenge_branch(cx, b, older_than, req.dry_run).await;
+            let (nodes, branches) = examined.map_err(|e| after(before, e))?;
+            done.nodes_deleted += nodes;
+            done.branches_deleted += branches;
         }
         Ok(done)
+    }
+
+    /// How many nodes of a branch, and branches, were deleted, or would be.
+    async fn scavenge_branch(
+        &self,
+        cx: &Context,
+        b: StoredBranch,
+        older_than: Timestamp,
+        dry_run: bool,
+    ) -> Result<(u64, u64)> {
+        let (shard_id, owner) = (b.listed.shard_id, &b.listed.owner);
+        let args = vec![
+            shard_id.0.into(),
+            owner.namespace_id.0.into(),
+            (&*owner.workflow_id).into(),
+            owner.run_id.0.into(),
+        ];
+        let run = self.query(cx, "executions", RUN_EXISTS, args, &[Kind::Int]).await?;
+        if !run.is_empty() {
+            return Ok((self.delete_beyond(cx, shard_id, b.branch, older_than, dry_run).await?, 0));
+        }
+        if b.listed.created_at >= older_than {
+            return Ok((0, 0));
+        }
+        let gone = dry_run || self.delete_branch(cx, shard_id, None, b.branch).await?;
+        Ok((0, u64::from(gone)))
     }
 
     async fn sweep(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
@@ -80,8 +103,8 @@ impl Bucket {
             self.delete_expired(cx, EXPIRED_QUEUES, DELETE_EXPIRED_QUEUE, &now, left).await?;
         done.task_queues_deleted = queues;
         let left = left - i64::try_from(queues).unwrap_or(left);
-        let (tasks, more_tasks) =
-            self.delete_expired(cx, EXPIRED_TASKS, DELETE_EXPIRED_TASK, &now, left).await?;
+        let tasks = self.delete_expired(cx, EXPIRED_TASKS, DELETE_EXPIRED_TASK, &now, left).await;
+        let (tasks, more_tasks) = tasks.map_err(|e| after(queues, e))?;
         done.tasks_deleted = tasks;
         if more_queues || more_tasks {
             // What was deleted is found no more, so every call begins at the beginning.

@@ -1,7 +1,7 @@
 //! Shard rows.
 
 use crate::attempts::{answer, is_forgotten, remember};
-use crate::bucket::{Bucket, Sql, work};
+use crate::bucket::{Bucket, Sql, Tried, work};
 use crate::core::codec::{decode, encode};
 use crate::core::store::*;
 use crate::core::validate;
@@ -71,10 +71,14 @@ pub(crate) async fn fences(tx: &mut Tx, shards: BTreeSet<ShardId>) -> Result<Vec
     rows.into_iter().map(|mut row| Ok((row.shard()?, row.int()?))).collect()
 }
 
-/// Fails with `ShardOwnershipLost` unless the shard is owned with this range id; holds it until the transaction ends.
-pub(crate) async fn hold(tx: &mut Tx, shard_id: ShardId, range_id: RangeId) -> Result<()> {
+/// Fails with `ShardOwnershipLost` unless the shard is owned with this range id; holds it until the transaction ends. An earlier try
+/// may have been done while it was.
+pub(crate) async fn hold(tx: &mut Tx, shard_id: ShardId, range_id: RangeId, tried: Tried) -> Result<()> {
     let stored = fence(tx, shard_id).await?;
-    if stored == Some(range_id) { Ok(()) } else { Err(lost(shard_id, range_id, stored)) }
+    match stored == Some(range_id) {
+        true => Ok(()),
+        false => Err(lost(shard_id, range_id, stored).with_outcome(tried.outcome())),
+    }
 }
 
 impl Bucket {

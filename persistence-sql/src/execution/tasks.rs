@@ -86,11 +86,11 @@ impl Bucket {
     ) -> Result<()> {
         self.write(
             cx,
-            work(move |tx: &mut Tx, _| {
+            work(move |tx: &mut Tx, tried| {
                 let args = args.clone();
                 Box::pin(async move {
                     if let Some(range_id) = range_id {
-                        hold(tx, shard_id, range_id).await?;
+                        hold(tx, shard_id, range_id, tried).await?;
                     }
                     tx.execute(sql, args).await.map(drop)
                 })

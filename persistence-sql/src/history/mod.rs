@@ -5,6 +5,8 @@ mod prune;
 pub(crate) mod rows;
 mod tree;
 
+pub(crate) use tree::Stored as StoredBranch;
+
 use crate::bucket::{Sql, work};
 use crate::core::store::*;
 use crate::core::validate;

@@ -11,6 +11,7 @@ use crate::tables::TREES;
 use crate::tx::Tx;
 use crate::value::Kind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Where the state says that a branch ends: after what its last transition wrote.
 const TAIL: &str = "\
@@ -30,7 +31,7 @@ const DELETE_BEYOND: &str = "\
      WHERE shard_id = ? AND tree_id = ? AND branch_id = ? AND first_event_id >= ? AND written_at < ?";
 
 impl Bucket {
-    /// Deletes a branch with every node that no other branch uses. False when there was none.
+    /// Deletes a branch with every node that no other branch uses. False when there was none, as far as this call knows.
     pub(crate) async fn delete_branch(
         &self,
         cx: &Context,
@@ -38,20 +39,23 @@ impl Bucket {
         fence: Option<RangeId>,
         branch: Branch,
     ) -> Result<bool> {
+        let met = Arc::new(AtomicBool::new(false));
         self.write(
             cx,
-            work(move |tx: &mut Tx, _| {
-                let branch = branch.clone();
+            work(move |tx: &mut Tx, tried| {
+                let (branch, met) = (branch.clone(), Arc::clone(&met));
                 Box::pin(async move {
                     if let Some(range_id) = fence {
-                        hold(tx, shard_id, range_id).await?;
+                        hold(tx, shard_id, range_id, tried).await?;
                     }
                     let tree = locked(tx, shard_id, branch.tree_id).await?;
                     let all: Vec<Branch> = tree.into_iter().map(|b| b.branch).collect();
                     // The stored branch, not the token's claim, says what it shares.
                     let Some(doomed) = all.iter().find(|b| b.branch_id == branch.branch_id) else {
-                        return Ok(false);
+                        // An earlier try without an answer may have deleted it.
+                        return Ok(tried.unknown && met.load(Relaxed));
                     };
+                    met.store(true, Relaxed);
                     let key = vec![shard_id.0.into(), doomed.tree_id.0.into(), doomed.branch_id.0.into()];
                     tx.delete(&TREES, vec![key]).await?;
                     for d in plan_delete(doomed, &all) {
@@ -99,15 +103,18 @@ impl Bucket {
         older_than: Timestamp,
         dry_run: bool,
     ) -> Result<u64> {
+        let met = Arc::new(AtomicU64::new(0));
         self.write(
             cx,
-            work(move |tx: &mut Tx, _| {
-                let branch = branch.clone();
+            work(move |tx: &mut Tx, tried| {
+                let (branch, met) = (branch.clone(), Arc::clone(&met));
                 Box::pin(async move {
+                    // An earlier try without an answer may have deleted them.
+                    let before = if tried.unknown { met.load(Relaxed) } else { 0 };
                     let tree = locked(tx, shard_id, branch.tree_id).await?;
                     let key = || vec![shard_id.0.into(), branch.tree_id.0.into(), branch.branch_id.0.into()];
                     let tail = tx.query("history_nodes", TAIL, key(), &[Kind::Int]).await?.pop();
-                    let Some(mut tail) = tail else { return Ok(0) };
+                    let Some(mut tail) = tail else { return Ok(before) };
                     let end = tail.int()?;
                     // What a fork shares, it needs, wherever the tail is.
                     let ancestors = tree.iter().flat_map(|b| &b.branch.ancestors);
@@ -122,7 +129,9 @@ impl Bucket {
                         let count = count.map(|mut row| row.int()).transpose()?;
                         return Ok(count.and_then(|n| n.try_into().ok()).unwrap_or_default());
                     }
-                    tx.execute(DELETE_BEYOND, args).await
+                    let deleted = tx.execute(DELETE_BEYOND, args).await?.max(before);
+                    met.store(deleted, Relaxed);
+                    Ok(deleted)
                 })
             }),
         )
