@@ -11,7 +11,7 @@ use persistence_nosql::row::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) const CASES: &[(&str, Case)] = &[
     ("rows_come_back_in_order", rows_come_back_in_order),
@@ -233,9 +233,7 @@ fn a_second_handle_is_locked_out() -> Result<(), Failed> {
         let store = open(dir.path()).await?;
         write(&store, vec![put("k", "1")]).await?;
         let before = files(dir.path());
-        let begun = Instant::now();
         let e = open(dir.path()).await.expect_err("locked");
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         assert_eq!((e.kind(), e.outcome()), (ErrorKind::Locked, Outcome::NotApplied));
         assert_eq!(files(dir.path()), before, "the second one wrote");
         write(&store, vec![put("k", "2")]).await?;
@@ -250,13 +248,10 @@ fn a_second_process_is_locked_out() -> Result<(), Failed> {
         let dir = dir();
         let store = open(dir.path()).await?;
         write(&store, vec![put("k", "1")]).await?;
-        let answer = child::output("open", dir.path(), &[]);
-        let (kind, millis) = answer.trim().split_once(' ').ok_or(answer.clone())?;
-        assert_eq!(kind, "locked");
-        assert!(millis.parse::<u64>()? < 1000, "{millis} ms");
+        assert_eq!(child::output("open", dir.path(), &[]).trim(), "locked");
         write(&store, vec![put("k", "2")]).await?;
         store.close().await?;
-        assert_eq!(child::output("open", dir.path(), &[]).split(' ').next(), Some("opened"));
+        assert_eq!(child::output("open", dir.path(), &[]).trim(), "opened");
         Ok(())
     })
 }
@@ -343,7 +338,7 @@ fn a_scan_is_one_snapshot_while_memtables_are_flushed() -> Result<(), Failed> {
     run(async {
         let dir = dir();
         let store = Arc::new(Fjall::builder(dir.path()).with_memtable_bytes(64 << 10).open().await?);
-        let done = Arc::new(AtomicBool::new(false));
+        let (done, raced) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let filler = tokio::spawn({
             let (store, done) = (Arc::clone(&store), Arc::clone(&done));
             async move {
@@ -358,9 +353,11 @@ fn a_scan_is_one_snapshot_while_memtables_are_flushed() -> Result<(), Failed> {
             }
         });
         let writer = tokio::spawn({
-            let (store, done) = (Arc::clone(&store), Arc::clone(&done));
+            let (store, done, raced) = (Arc::clone(&store), Arc::clone(&done), Arc::clone(&raced));
             async move {
-                for n in 0..300u32 {
+                let mut n = 0u32;
+                while n < 300 || !raced.load(Ordering::Relaxed) {
+                    n += 1;
                     let ops = (0..200u32).map(|k| put(k.to_be_bytes(), n.to_be_bytes())).collect();
                     write(&store, ops).await?;
                 }
@@ -373,6 +370,7 @@ fn a_scan_is_one_snapshot_while_memtables_are_flushed() -> Result<(), Failed> {
             let rows = scan(&store, Table::Shard, "p").await?;
             assert!(rows.windows(2).all(|w| w[0].row == w[1].row), "a part of a write shows");
             scans += 1;
+            raced.store(scans > 10, Ordering::Relaxed);
         }
         writer.await??;
         filler.await??;

@@ -8,7 +8,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
 
 const ROLE: &str = "DRIVER_FJALL_TEST_ROLE";
 const PATH: &str = "DRIVER_FJALL_TEST_PATH";
@@ -63,13 +62,12 @@ fn say(line: String) {
 }
 
 async fn say_open(path: &Path) {
-    let begun = Instant::now();
     match open(path).await {
         Ok(store) => {
-            say(format!("opened {}", begun.elapsed().as_millis()));
+            say("opened".to_owned());
             store.close().await.expect("closed");
         }
-        Err(e) => say(format!("{} {}", e.kind().name(), begun.elapsed().as_millis())),
+        Err(e) => say(e.kind().name().to_owned()),
     }
 }
 
