@@ -11,7 +11,7 @@ use persistence_tests::build::execution::{Flow, move_shard, shard};
 use persistence_tests::build::record::{created, items, mutated, mutation, snapshot};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,9 @@ use tempfile::TempDir;
 /// How many sessions the proxy shares among all connections.
 const SESSIONS: i64 = 3;
 const CLIENTS: i32 = 12;
+
+/// How many ports are tried.
+const PORTS: usize = 5;
 
 /// A running proxy.
 struct PgBouncer {
@@ -31,10 +34,22 @@ struct PgBouncer {
 impl PgBouncer {
     /// None where it is not installed.
     fn start(server: &str) -> Option<Self> {
-        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
+        PgBouncer::program().map(|program| {
+            // Another program may be given the port between its choice and its use.
+            let mut tries = (0..PORTS).map(|_| PgBouncer::start_once(&program, server));
+            tries.find_map(|started| started).expect("PgBouncer does not start")
+        })
+    }
+
+    fn program() -> Option<PathBuf> {
+        ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
             .map(PathBuf::from)
-            .find(|p| p.exists())?;
+            .find(|p| p.exists())
+    }
+
+    /// None where it ends instead of serving.
+    fn start_once(program: &Path, server: &str) -> Option<Self> {
         let (host, upstream) = host_and_port(server);
         let dir = TempDir::new().unwrap();
         // It gives up being root, and reads its files after that.
@@ -57,7 +72,9 @@ impl PgBouncer {
         let child = command.arg(ini).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut bouncer = PgBouncer { child, port, _dir: dir };
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(bouncer.child.try_wait().unwrap().is_none(), "PgBouncer does not start");
+            if bouncer.child.try_wait().unwrap().is_some() {
+                return None;
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
         Some(bouncer)

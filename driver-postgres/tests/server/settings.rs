@@ -89,7 +89,7 @@ pub(crate) async fn credentials_are_asked_for_each_new_connection() -> Outcome {
 }
 
 pub(crate) async fn statements_time_out_on_the_server() -> Outcome {
-    let db = open(&format!("{}/postgres?statement_timeout=50ms", server().await)).await.unwrap();
+    let db = open(&format!("{}/postgres?statement_timeout=1s", server().await)).await.unwrap();
     let e = run(&db, "SELECT pg_sleep(600)").await.unwrap_err();
     assert_eq!(
         (e.kind(), e.outcome()),
@@ -206,7 +206,7 @@ const MIGRATIONS: Migrations = Migrations {
         current: "current_schema()",
     }),
     lock: Some("SELECT pg_advisory_xact_lock(42)"),
-    patience: Some("SET LOCAL lock_timeout = '20ms'"),
+    patience: Some("SET LOCAL lock_timeout = '500ms'"),
     unlock: None,
     record: "INSERT INTO schema_version (version) VALUES ($1)",
     privileges: Privileges::None,
@@ -233,6 +233,7 @@ pub(crate) async fn upgrades_give_way_to_others() -> Outcome {
     const GIVEN_WAY: &str =
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%'";
     while number(&db, GIVEN_WAY, Vec::new()).await.unwrap() == 0 {
+        assert!(!upgrade.is_finished());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     for _ in 0..20 {
