@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::document::scalar::MAX_TEXT;
 use crate::document::write::{DocumentWrite, Pre};
 use crate::document::{Attribute, CollectionDef, DocumentKey, Filter, IdKind, IndexDef, KeyType, Path};
-use crate::error::{Detail, Error, ErrorKind, Result};
+use crate::error::{Detail, Error, ErrorKind, Outcome, Result};
 use crate::ids::{AttemptId, NamespaceId};
 use crate::page::Page;
 use crate::store::*;
@@ -232,7 +232,13 @@ impl MetadataStore for Derived {
             };
             let writes = vec![delete::<StoredNamespace>(key(id), pre)];
             let attempt = AttemptId(self.env.ids.next());
-            if self.metadata.write(cx, &mut tries, writes, attempt).await?.is_some() {
+            let done = self.metadata.write(cx, &mut tries, writes, attempt).await;
+            if done.as_ref().is_err_and(|e| e.outcome() == Outcome::MaybeApplied) {
+                // Whose removal it was nobody can tell, but whether it is gone.
+                let gone = matches!(self.namespace(cx, &req.namespace).await, Ok(None));
+                return if gone { Ok(()) } else { done.map(drop) };
+            }
+            if done?.is_some() {
                 return Ok(());
             }
         }

@@ -104,16 +104,17 @@ impl Earlier {
         if any(Tells::Undone) {
             return Ok(None);
         }
-        // Deletions are remembered by nobody. What was to go is gone.
-        if any(Tells::Gone) && tells.iter().all(|t| matches!(t, Tells::Gone | Tells::Nothing)) {
-            return Ok(Some(answers()));
-        }
-        // Without a condition a delete may be done again.
+        // Deletions are remembered by nobody: of two that delete the same on a condition one is told that it did, and nothing tells whose
+        // it was. Without conditions it does not matter.
         let removes = any(Tells::Gone) || any(Tells::Replaced);
         let conditional = req.writes.iter().any(|w| w.pre != Pre::None);
         if any(Tells::Lost) || (removes && conditional) {
-            let e = Error::unavailable("document.write_documents", "too much has happened since it was sent");
+            let e = Error::unavailable("document.write_documents", "nobody can tell what became of it");
             return Err(maybe(e));
+        }
+        // What was to go is gone.
+        if removes && tells.iter().all(|t| matches!(t, Tells::Gone | Tells::Nothing)) {
+            return Ok(Some(answers()));
         }
         Ok(None)
     }
