@@ -73,7 +73,7 @@ crate::cases! {
     #[kind(Calm)]
     async fn a_deleted_document_tells_nothing(t) {
         let (docs, rival) = both(t).await?;
-        for version in [3] {
+        for version in [3, 1] {
             let writes = [
                 (Pre::Version(version), put()),
                 (Pre::None, put()),
@@ -95,6 +95,40 @@ crate::cases! {
                     assert_eq!(left(&docs, &key).await?, again.then(|| (1, json!("theirs"))), "{what}");
                 }
             }
+        }
+        rival.p.close().await?;
+    }
+
+    /// Of two that remove a document on a condition one at most is told that it did: nothing is left that tells whose removal it was.
+    /// One that was stored anew is not removed instead.
+    #[covers("P13", "document.write_documents!unavailable")]
+    #[kind(Calm)]
+    async fn a_conditional_removal_is_told_once(t) {
+        let (docs, rival) = both(t).await?;
+        for (i, pre) in [Pre::Version(2), Pre::Present, Pre::Match(Filter::everything())].into_iter().enumerate() {
+            for (first, again) in FIRST.into_iter().flat_map(|first| [(first, false), (first, true)]) {
+                let what = format!("{i} {first:?} {again}");
+                let key = stored(t, &docs, &what, 2).await?;
+                let ours = begun(t, &docs, vec![docs.one(&key, pre.clone(), Action::Delete)], first).await;
+                if first != Fault::After {
+                    assert!(rival.delete(&key, Pre::Version(2)).await?);
+                }
+                for _ in 0..if again { 2 } else { 0 } {
+                    rival.put(&key, body("theirs")).await?;
+                }
+                untold(ours.end().await, &what);
+                assert_eq!(left(&docs, &key).await?, again.then(|| (2, json!("theirs"))), "{what}");
+            }
+        }
+        // What is required of another document is a condition as well.
+        for first in FIRST {
+            let key = stored(t, &docs, &format!("{first:?}"), 1).await?;
+            let other = stored(t, &docs, &format!("other {first:?}"), 1).await?;
+            let check = docs.one(&other, Pre::Version(1), Action::Check);
+            let ours = begun(t, &docs, vec![check, docs.one(&key, Pre::None, Action::Delete)], first).await;
+            rival.put(&other, body("theirs")).await?;
+            rival.delete(&key, Pre::None).await?;
+            untold(ours.end().await, "with a check");
         }
         rival.p.close().await?;
     }

@@ -148,6 +148,26 @@ crate::cases! {
         }
     }
 
+    /// What was done of a call before something fails is told; what says that nothing was done is so.
+    #[covers("document.ensure_collections!already_exists")]
+    #[kind(Calm)]
+    async fn an_error_tells_what_was_ensured(t) {
+        let mut docs = Docs::ensured(t, plain(t)).await?;
+        for id in ["a", "b"] {
+            docs.put(&at("p", id), json!({"project": "p", "name": "n"})).await?;
+        }
+        let unique = IndexDef::new("one_name").in_partition().asc("name").unique();
+        docs.def = docs.def.attribute(Attribute::new("name", path("name"), KeyType::Str { max: 40 })).index(unique);
+        let (d, definitions) = (t.p.documents(), vec![plain(t), docs.def.clone()]);
+        let ensure = |mode| EnsureCollections { definitions: definitions.clone(), mode };
+        let before = d.ensure_collections(&t.cx(), &ensure(EnsureMode::Plan)).await?;
+        let refused = d.ensure_collections(&t.cx(), &ensure(EnsureMode::Apply)).await;
+        let e = failed(refused, ErrorKind::AlreadyExists);
+        let after = d.ensure_collections(&t.cx(), &ensure(EnsureMode::Plan)).await?;
+        let told = if before == after { Outcome::NotApplied } else { Outcome::MaybeApplied };
+        assert_eq!(e.outcome(), told, "{e}: {after:?}");
+    }
+
     /// What cannot change does not: the kind of ids, the partition; bad definitions are refused, naming what is wrong.
     #[covers("document.ensure_collections!invalid_argument")]
     async fn what_cannot_change_is_refused(t) {
