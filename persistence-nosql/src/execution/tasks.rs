@@ -1,6 +1,6 @@
 //! History tasks: reads and deletes. Adding them is a transition.
 
-use crate::bucket::{Bucket, Settled};
+use crate::bucket::{Bucket, Settled, in_doubt};
 use crate::codec::decode;
 use crate::core::page::QueryId;
 use crate::core::store::*;
@@ -64,8 +64,10 @@ impl Bucket {
             ops: vec![op],
         });
         match (self.settle(cx, &write).await?, fence) {
-            (Settled::Refused { rows, .. }, Some(range_id)) => {
-                Err(lost(shard_id, range_id, stored_range(rows.first().and_then(Option::as_ref))?))
+            (Settled::Refused { rows, unknown }, Some(range_id)) => {
+                let stored = stored_range(rows.first().and_then(Option::as_ref));
+                // A first try without an answer may have come before the shard was lost.
+                Err(in_doubt(unknown, stored.map_or_else(|e| e, |stored| lost(shard_id, range_id, stored))))
             }
             (Settled::Refused { .. }, None) => {
                 Err(Error::corrupted("driver", "it refused a write without conditions"))

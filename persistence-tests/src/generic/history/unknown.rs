@@ -1,8 +1,10 @@
 //! Answers that get lost.
 
 use super::{everything, fill};
+use crate::build::execution::{Flow, move_shard};
+use crate::build::expect::shard_lost;
 use crate::build::history::*;
-use crate::generic::unknown::{accidents, honest, unanswered};
+use crate::generic::unknown::{Interrupted, accidents, honest, unanswered};
 use crate::{Fault, FaultRule};
 use persistence_core::{ErrorKind, Outcome};
 
@@ -103,6 +105,22 @@ crate::cases! {
                 honest(&answer, done, (&script, trims));
             }
         }
+    }
+
+    /// A fenced delete without an answer, after which the shard was lost: nobody can tell whether it was done.
+    #[covers("P10", "P13", "history.delete_history_branch!shard_ownership_lost")]
+    #[kind(Calm)]
+    async fn a_delete_before_a_takeover_says_maybe(t) {
+        let w = Flow::new(t).await?;
+        let tree = Tree::in_shard(t, w.shard_id);
+        fill(t, &tree, &tree.root, &[(1, 3, 10, 0)]).await?;
+        let (p, delete) = (t.p.clone(), tree.delete(&tree.root, Some(w.range_id)));
+        let call = |cx| async move { p.history().delete_history_branch(&cx, &delete).await };
+        let ours = Interrupted::begin_on(t, "history", Fault::After, call).await;
+        w.send(&move_shard(w.shard_id, 2, 3)).await?;
+        let e = shard_lost(ours.end().await, 2, Some(3));
+        assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
+        assert_eq!(everything(t, &tree, &tree.root).await.unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     /// A fork that arrives late, after the branch was deleted, does nothing.

@@ -1,7 +1,7 @@
 //! Another writer between the first try and its repeat.
 
 use super::{Interrupted, MAYBE, interrupted};
-use crate::build::execution::{Flow, Write, move_shard};
+use crate::build::execution::{Flow, Write, bounds, move_shard};
 use crate::build::expect::*;
 use crate::build::record::*;
 use crate::{Fault, Fixture};
@@ -227,6 +227,31 @@ crate::cases! {
             w.send(&move_shard(w.shard_id, 2, 3)).await?;
             let e = shard_lost(ours.end().await, 2, Some(3));
             assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
+        }
+    }
+
+    /// Tasks whose deletion got no answer, and then the shard was lost: nobody can tell whether it was done.
+    #[covers("P10", "P13", "execution.complete_history_task!shard_ownership_lost",
+        "execution.range_complete_history_tasks!shard_ownership_lost")]
+    #[kind(Calm)]
+    async fn completion_then_takeover(t) {
+        for first in [Fault::After, MAYBE] {
+            for ranged in [false, true] {
+                let w = Flow::new(t).await?;
+                let (category, range_id) = (TaskCategory::TRANSFER, Some(w.range_id));
+                let task = immediate(category, 1);
+                w.send(&w.add_tasks(std::slice::from_ref(&task))).await?;
+                let (min, max) = bounds(category);
+                let write: Arc<dyn Write> = match ranged {
+                    true => Arc::new(RangeCompleteHistoryTasks { range_id, ..w.complete_range(category, min, max) }),
+                    false => Arc::new(CompleteHistoryTask { range_id, ..w.complete(&task) }),
+                };
+                let ours = interrupted(t, &w, write, first).await;
+                w.send(&move_shard(w.shard_id, 2, 3)).await?;
+                let e = shard_lost(ours.end().await, 2, Some(3));
+                assert_eq!(e.outcome(), Outcome::MaybeApplied, "{e}");
+                assert_eq!(w.tasks(category).await?.is_empty(), first == Fault::After);
+            }
         }
     }
 
