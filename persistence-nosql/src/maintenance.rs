@@ -1,6 +1,6 @@
 //! Scavenging and sweeping.
 
-use crate::bucket::{Bucket, NoSql, Settled, check};
+use crate::bucket::{Bucket, NoSql, Settled, check, in_doubt};
 use crate::codec::{decode, guard_number};
 use crate::core::page::QueryId;
 use crate::core::store::*;
@@ -28,7 +28,10 @@ impl Bucket {
         let partitions = self.driver.list_partitions(cx, Table::History, after.as_deref(), trees + 1).await?;
         let mut done = Scavenged::default();
         for partition in partitions.iter().take(trees) {
-            self.scavenge_tree(cx, partition, older_than, req.dry_run, &mut done).await?;
+            let step = self.scavenge_tree(cx, partition, older_than, req.dry_run, &mut done).await;
+            // What was deleted before stays so.
+            let deleted = !req.dry_run && done.branches_deleted + done.nodes_deleted > 0;
+            step.map_err(|e| in_doubt(deleted, e))?;
         }
         if partitions.len() > trees {
             done.next = partitions.get(trees - 1).map(|p| query.token(&p.to_vec()));
@@ -70,23 +73,31 @@ impl Bucket {
     }
 
     async fn sweep(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
+        let mut done = Swept::default();
+        let swept = self.sweep_queues(cx, req, &mut done).await;
+        // What was deleted before stays so.
+        swept.map_err(|e| in_doubt(done.task_queues_deleted + done.tasks_deleted > 0, e))?;
+        Ok(done)
+    }
+
+    async fn sweep_queues(&self, cx: &Context, req: &SweepExpired, done: &mut Swept) -> Result<()> {
         let mut left = limit(req.limit)?;
         let query = QueryId::new("maintenance.sweep_expired", &());
         let mut after: Option<Vec<u8>> = query.position(req.token.as_ref())?;
-        let (now, mut done) = (self.env.clock.now(), Swept::default());
+        let now = self.env.clock.now();
         loop {
             let partitions =
                 self.driver.list_partitions(cx, Table::TaskQueues, after.as_deref(), SWEEP_WINDOW).await?;
             for partition in &partitions {
-                if !self.sweep_queue(cx, partition, now, &mut left, &mut done).await? {
+                if !self.sweep_queue(cx, partition, now, &mut left, done).await? {
                     // This queue may hold more: the next call begins with it again.
                     done.next = Some(query.token(&after.unwrap_or_default()));
-                    return Ok(done);
+                    return Ok(());
                 }
                 after = Some(partition.to_vec());
             }
             if partitions.len() < SWEEP_WINDOW {
-                return Ok(done);
+                return Ok(());
             }
         }
     }

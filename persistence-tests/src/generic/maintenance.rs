@@ -1,5 +1,6 @@
 //! Scavenging and sweeping.
 
+mod lost;
 mod scavenge;
 mod sweep;
 
@@ -7,5 +8,5 @@ use crate::{Case, Fixture};
 
 /// The cases of all files.
 pub(super) fn cases() -> Vec<Case<Fixture>> {
-    [scavenge::cases(), sweep::cases()].into_iter().flatten().collect()
+    [scavenge::cases(), sweep::cases(), lost::cases()].into_iter().flatten().collect()
 }

@@ -12,15 +12,15 @@ use persistence_core::store::*;
 use persistence_core::{Capability, ErrorKind, Outcome, PageRequest, PageToken, Result};
 use std::time::Duration;
 
-const SAFE: Duration = Duration::from_secs(3600);
-const MS: Duration = Duration::from_millis(1);
+pub(super) const SAFE: Duration = Duration::from_secs(3600);
+pub(super) const MS: Duration = Duration::from_millis(1);
 
-fn step(limit: u32, token: Option<PageToken>) -> Scavenge {
+pub(super) fn step(limit: u32, token: Option<PageToken>) -> Scavenge {
     Scavenge { limit, safety_age: SAFE, dry_run: false, token }
 }
 
 /// Scavenges everything, some trees at a time.
-async fn scavenge(t: &Fixture, limit: u32) -> Result<Scavenged> {
+pub(super) async fn scavenge(t: &Fixture, limit: u32) -> Result<Scavenged> {
     let (mut all, mut token) = (Scavenged::default(), None);
     loop {
         let done = t.p.maintenance().scavenge(&t.cx(), &step(limit, token)).await?;
@@ -36,7 +36,7 @@ async fn scavenge(t: &Fixture, limit: u32) -> Result<Scavenged> {
 }
 
 /// A run with two batches that its state points to: events 1 to 5.
-async fn begun(t: &Fixture) -> Result<(Flow, Snapshot, Tree)> {
+pub(super) async fn begun(t: &Fixture) -> Result<(Flow, Snapshot, Tree)> {
     let flow = Flow::new(t).await?;
     let run = snapshot(t.run(), ExecutionState::Running);
     let tree = Tree::of(t, flow.shard_id, flow.run_key(run.run_id));
@@ -53,7 +53,7 @@ fn update(flow: &Flow, run: &Snapshot, tree: &Tree, version: i64, n: Node) -> Up
     UpdateExecution { history: vec![node(&tree.root, &tree.owner, n)], ..flow.touch(run.run_id, version) }
 }
 
-const LIVE: &[Node] = &[(1, 3, 10, 0), (4, 2, 11, 10)];
+pub(super) const LIVE: &[Node] = &[(1, 3, 10, 0), (4, 2, 11, 10)];
 
 crate::cases! {
     group: "maintenance";
