@@ -236,7 +236,13 @@ impl<'a> Query<'a> {
             return Err(Error::invalid_token("page.token", "damaged position"));
         }
         values.truncate(order.len());
-        self.conditions.push(Condition::IsBeyond);
+        // The position may be of another alternative, in another partition: of one id theirs come one after the other.
+        let at = match (&after.key.partition, within(self.def, self.access), order.last()) {
+            (Some(last), Some(own), Some((_, true))) => own < &**last,
+            (Some(last), Some(own), Some((_, false))) => own > &**last,
+            _ => false,
+        };
+        self.conditions.push(Condition::IsBeyond { at });
         let tuple = is_tuple(self.dialect.json, order);
         self.args.extend(if tuple { values } else { beyond_values(&values) });
         Ok(())

@@ -25,14 +25,14 @@ pub(super) fn is_tuple(json: Json, order: &[(Column, bool)]) -> bool {
     json == Json::Postgres && order.len() > 1 && order.iter().all(|o| o.1 == order[0].1)
 }
 
-/// What comes after a position in an order: bounded by the first column, so that the index is entered there.
-pub(super) fn beyond(order: &[Ordered]) -> String {
+/// What comes after a position in an order, or at it: bounded by the first column, so that the index is entered there.
+pub(super) fn beyond(order: &[Ordered], at: bool) -> String {
     let (first, rest) = (&order[0], &order[1..]);
     let (column, operator) = (&first.column, if first.descending { "<" } else { ">" });
     if rest.is_empty() {
-        return format!("{column} {operator} ?");
+        return format!("{column} {operator}{} ?", if at { "=" } else { "" });
     }
-    let rest = beyond(rest);
+    let rest = beyond(rest, at);
     format!("{column} {operator}= ? AND ({column} {operator} ? OR ({column} = ? AND {rest}))")
 }
 

@@ -29,8 +29,8 @@ pub(super) enum Condition {
     IsIn(Column, usize),
     /// Contains one of so many. Of PostgreSQL.
     Contains(Column, usize),
-    /// Comes after a position in the order.
-    IsBeyond,
+    /// Comes after a position in the order, or is at it.
+    IsBeyond { at: bool },
     /// Was deleted, or was not.
     IsDeleted(bool),
     /// Has not expired.
@@ -233,13 +233,14 @@ impl Text<'_> {
                 let one = format!("d.{} @> CAST(? AS jsonb)", self.name(*column));
                 format!("({})", vec![one; *n].join(" OR "))
             }
-            Condition::IsBeyond if is_tuple(self.json, &self.shape.order) => {
+            Condition::IsBeyond { at } if is_tuple(self.json, &self.shape.order) => {
                 let columns: Vec<&str> = self.order.iter().map(|o| &*o.column).collect();
                 let marks = vec!["?"; columns.len()].join(", ");
                 let operator = if self.order[0].descending { "<" } else { ">" };
-                format!("({}) {operator} ({marks})", columns.join(", "))
+                let or = if *at { "=" } else { "" };
+                format!("({}) {operator}{or} ({marks})", columns.join(", "))
             }
-            Condition::IsBeyond => beyond(&self.order),
+            Condition::IsBeyond { at } => beyond(&self.order, *at),
             Condition::IsDeleted(false) => "d.deleted_at IS NULL".to_owned(),
             Condition::IsDeleted(true) => "d.deleted_at IS NOT NULL".to_owned(),
             Condition::Lives => "(d.expires_at IS NULL OR d.expires_at > ?)".to_owned(),

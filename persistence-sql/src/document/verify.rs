@@ -143,6 +143,6 @@ async fn without_document(
 }
 
 fn page(columns: &str, table: &str, goes_on: bool, order: &[Ordered]) -> String {
-    let beyond = if goes_on { format!(" WHERE {}", beyond(order)) } else { String::new() };
+    let beyond = if goes_on { format!(" WHERE {}", beyond(order, false)) } else { String::new() };
     format!("SELECT {columns} FROM {table}{beyond}{} LIMIT {PAGE}", ordered(order, |o, _| o.column.clone()))
 }

@@ -44,6 +44,34 @@ crate::cases! {
         }
     }
 
+    /// Documents of one id in several partitions are each found once, whichever alternatives find them.
+    #[covers("P9", "document.find_documents")]
+    #[kind(Calm)]
+    async fn ids_of_several_partitions_are_paged_exactly(t) {
+        let docs = Docs::ensured(t, machines(t)).await?;
+        let mut wanted = Vec::new();
+        for (i, project) in (0..5).flat_map(|i| [(i, "p"), (i, "q"), (i, "r")]) {
+            let key = at(project, &format!("d{i}"));
+            docs.put(&key, machine(project, i, json!({"sync": {"state": 1}}))).await?;
+            wanted.push(key);
+        }
+        let one = |project: &str| Filter::eq(path("project"), project);
+        let odd = |project| one(project).and(Filter::eq(path("sync.state"), 1));
+        let filters = [
+            Filter::Any(vec![odd("q"), one("p"), one("r")]),
+            Filter::Any(vec![one("q"), odd("p"), odd("r")]),
+            Filter::Any(vec![odd("p"), odd("q"), odd("r")]),
+        ];
+        for id_order in [Direction::Ascending, Direction::Descending] {
+            for (filter, size) in filters.iter().flat_map(|f| [1, 2, 3, 4, 20].map(|size| (f, size))) {
+                let query = FindDocuments { id_order: Some(id_order), ..docs.query(filter.clone(), &[], size) };
+                let found: Vec<_> = docs.all(&query).await?.into_iter().map(|d| d.key).collect();
+                assert_eq!(found, wanted, "{filter:?} by {size}");
+            }
+            wanted.reverse();
+        }
+    }
+
     /// A token is there exactly when there is more; one that is damaged, or of another query, collection or order, is refused.
     #[covers("P9", "document.find_documents!invalid_token", "document.find_documents!invalid_argument")]
     async fn tokens_are_exact(t) {
