@@ -317,8 +317,8 @@ impl Bucket {
         args: Vec<Value>,
         columns: &[Kind],
     ) -> Result<Vec<SqlRow>> {
-        let query = async { self.connection(cx).await?.query(table, sql, args, columns).await };
-        read(cx, table, query).await
+        let (sql, args) = self.dialect.render(&self.naming, sql, args);
+        self.query_as_is(cx, table, &sql, args, columns).await
     }
 
     /// The same for one that is written as the database wants it.

@@ -11,6 +11,7 @@
 //! | [`plan`] | which index answers a query, and what of it |
 //! | [`find`] | running a plan on whatever can read index entries: pages, order, budgets |
 //! | [`mod@write`] | what a write does to a document, as a pure function |
+//! | [`tells`] | what became of a write whose answer was lost |
 
 pub(crate) mod alternatives;
 pub mod collection;
@@ -24,6 +25,7 @@ mod page;
 pub mod path;
 pub mod plan;
 pub mod scalar;
+pub mod tells;
 pub(crate) mod tries;
 pub mod value;
 pub mod write;

@@ -2,9 +2,10 @@
 
 use super::batch::{New, Parts, Target};
 use super::record::{REMEMBERED, Stored};
-use super::write::{as_it_is, maybe};
+use super::write::as_it_is;
 use crate::core::document::Document;
-use crate::core::document::write::{Action, DocumentWrite, Pre};
+use crate::core::document::tells::{Tells, Verdict, untold};
+use crate::core::document::write::{Action, DocumentWrite};
 use crate::core::store::{WriteDocuments, Written};
 use crate::core::{AttemptId, Error, Outcome, Result, Timestamp};
 
@@ -26,24 +27,8 @@ struct Sent {
     creator: Option<AttemptId>,
 }
 
-/// What a document that does not remember a try tells of it.
-#[derive(Clone, Copy, PartialEq)]
-enum Tells {
-    /// It was not done.
-    Undone,
-    /// The try was to leave it as it is.
-    Nothing,
-    /// It was to be created and is not there: it is taken for one that never came.
-    Missing,
-    /// It is there no longer, or no longer the same, or was written too often since.
-    Lost,
-    /// It was to be removed, and is gone.
-    Gone,
-    /// It was to be removed, and there is another one of its key.
-    Replaced,
-}
-
 impl Sent {
+    /// What a document tells.
     fn tells(&self, t: &Target) -> Tells {
         let same = |s: &Stored| Some(s.record.creator) == self.creator;
         match (&self.new, &t.old) {
@@ -99,24 +84,11 @@ impl Earlier {
             return Ok(None);
         }
         let tells: Vec<Tells> = self.sent.iter().zip(targets).map(|(sent, t)| sent.tells(t)).collect();
-        let any = |one| tells.contains(&one);
-        // All were written, or none: one that would remember it, and does not, tells for all.
-        if any(Tells::Undone) {
-            return Ok(None);
+        match Verdict::of(&tells, &req.writes) {
+            Verdict::Done => Ok(Some(answers())),
+            Verdict::Undone => Ok(None),
+            Verdict::Untold => Err(untold()),
         }
-        // Deletions are remembered by nobody: of two that delete the same on a condition one is told that it did, and nothing tells whose
-        // it was. Without conditions it does not matter.
-        let removes = any(Tells::Gone) || any(Tells::Replaced);
-        let conditional = req.writes.iter().any(|w| w.pre != Pre::None);
-        if any(Tells::Lost) || (removes && conditional) {
-            let e = Error::unavailable("document.write_documents", "nobody can tell what became of it");
-            return Err(maybe(e));
-        }
-        // What was to go is gone.
-        if removes && tells.iter().all(|t| matches!(t, Tells::Gone | Tells::Nothing)) {
-            return Ok(Some(answers()));
-        }
-        Ok(None)
     }
 
     /// What the write did, whatever others made of the documents since.

@@ -271,7 +271,7 @@ fn stamped(part: &Part) -> Write {
     Write { parts: vec![part.clone()], unordered: true }
 }
 
-pub(super) fn maybe(e: Error) -> Error {
+fn maybe(e: Error) -> Error {
     e.with_outcome(Outcome::MaybeApplied)
 }
 

@@ -7,7 +7,7 @@ use super::write::{Call, Found};
 use crate::attempts::{REMEMBERED, entry_of};
 use crate::bucket::Tried;
 use crate::core::document::Document;
-use crate::core::document::write::Pre;
+use crate::core::document::tells::{Tells, Verdict};
 use crate::core::store::Written;
 use crate::core::{AttemptId, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -44,23 +44,6 @@ pub(super) enum Earlier {
     Undone,
     /// It may have been done, and nothing is left that tells.
     Untold,
-}
-
-/// What one document tells of a try.
-#[derive(Clone, Copy, PartialEq)]
-enum Tells {
-    Done,
-    Undone,
-    /// The try was to leave it as it is.
-    Nothing,
-    /// It was to be created and is not there: it is taken for one that never came.
-    Missing,
-    /// It is there no longer, or no longer the same, and its memory is lost.
-    Lost,
-    /// It was to be removed, and is gone.
-    Gone,
-    /// It was to be removed, and there is another one of its key.
-    Replaced,
 }
 
 impl Memory {
@@ -129,21 +112,10 @@ impl Call {
         let Some(answers) = last else { return Earlier::Undone };
         let all: Vec<Tells> =
             found.iter().enumerate().map(|(i, found)| answers.tells(i, found, self.attempt)).collect();
-        let any = |tells| all.contains(&tells);
-        let removes = any(Tells::Gone) || any(Tells::Replaced);
-        // Of two that remove the same on a condition one is told that it did: whose removal it was, nothing tells. Without
-        // conditions it does not matter, as what was to go is gone.
-        let conditional = self.writes.iter().any(|w| w.pre != Pre::None);
-        if any(Tells::Done) {
-            Earlier::Done(answers.told(found, self.attempt))
-        } else if any(Tells::Undone) {
-            Earlier::Undone
-        } else if any(Tells::Lost) || (removes && conditional) {
-            Earlier::Untold
-        } else if removes && all.iter().all(|t| matches!(t, Tells::Gone | Tells::Nothing)) {
-            Earlier::Done(answers.told(found, self.attempt))
-        } else {
-            Earlier::Undone
+        match Verdict::of(&all, &self.writes) {
+            Verdict::Done => Earlier::Done(answers.told(found, self.attempt)),
+            Verdict::Undone => Earlier::Undone,
+            Verdict::Untold => Earlier::Untold,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::rows::key_values;
 use super::{entries, unique};
 use crate::attempts::remember;
 use crate::bucket::{Bucket, Tried, is_of_the_way, work};
+use crate::core::document::tells::untold;
 use crate::core::document::write::{Action, Change, DocumentWrite, check, check_changes, decide};
 use crate::core::document::{CollectionDef, Document, DocumentKey};
 use crate::core::store::{WriteDocuments, Written};
@@ -319,10 +320,7 @@ impl Bucket {
         });
         match self.write_after(cx, memory.tried(), work).await? {
             Done::Written(answers) => return Ok(Some(answers)),
-            Done::Untold => {
-                let e = Error::unavailable("document.write_documents", "nobody can tell what became of it");
-                return Err(e.with_outcome(Outcome::MaybeApplied));
-            }
+            Done::Untold => return Err(untold()),
             Done::Stale => again.collections.iter().for_each(|c| self.collections.forget(&c.def.name)),
             Done::Absent => {}
         }
