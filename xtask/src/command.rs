@@ -68,27 +68,51 @@ impl Counts {
 }
 
 /// What test programs came to.
+#[derive(Debug, Default)]
 pub(crate) struct Tested {
     pub(crate) counts: Counts,
-    /// Whether the command itself ended well; it may not although no test failed.
-    pub(crate) ok: bool,
+    /// Whether the command itself did not end well; it may not although no test failed.
+    pub(crate) bad_end: bool,
+    /// What the programs wrote of the tests that failed, and their names.
+    pub(crate) failures: Vec<String>,
+    /// Whether the lines that come now tell of failures.
+    pub(crate) telling: bool,
 }
 
-/// Runs a command that runs tests, and adds up their closing lines. Every line is handed to `line`.
+impl Tested {
+    /// Takes a line of a test program. What it tells of failures stands between `failures:` and the closing line.
+    fn line(&mut self, line: &str) {
+        if let Some(counts) = Counts::parse(line) {
+            self.counts += counts;
+            self.telling = false;
+        }
+        self.telling |= line == "failures:";
+        if self.telling && !line.is_empty() && line != "failures:" {
+            self.failures.push(line.to_owned());
+        }
+    }
+
+    /// Adds what a later command came to.
+    pub(crate) fn add(&mut self, later: Tested) {
+        self.counts += later.counts;
+        self.bad_end |= later.bad_end;
+        self.failures.extend(later.failures);
+    }
+}
+
+/// Runs a command that runs tests, and adds up what they tell. Every line is handed to `line`.
 pub(crate) fn tests(command: &mut Command, mut line: impl FnMut(&str)) -> Result<Tested> {
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {}", shown(command)))?;
-    let mut counts = Counts::default();
+    let mut tested = Tested::default();
     if let Some(out) = child.stdout.take() {
         lines(out, |text| {
             line(text);
-            if let Some(n) = Counts::parse(text) {
-                counts += n;
-            }
+            tested.line(text);
         })?;
     }
-    let status = child.wait().context("waiting for the tests")?;
-    Ok(Tested { counts, ok: status.success() })
+    tested.bad_end = !child.wait().context("waiting for the tests")?.success();
+    Ok(tested)
 }
 
 /// Tests may print anything, so lines are not held to be UTF-8.
@@ -119,6 +143,29 @@ mod tests {
         assert_eq!(Counts::parse(line), Some(Counts { passed: 12, failed: 3, ignored: 4 }));
         assert_eq!(Counts::parse("test result: something else"), None);
         assert_eq!(Counts::parse("test shard::get ... ok"), None);
+    }
+
+    #[test]
+    fn what_is_told_of_failures_is_kept() {
+        let output = "\
+running 2 tests
+test a ... ok
+test b ... FAILED
+
+failures:
+
+---- b stdout ----
+it broke
+
+failures:
+    b
+
+test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out
+running 0 tests";
+        let mut tested = Tested::default();
+        output.lines().for_each(|l| tested.line(l));
+        assert_eq!(tested.failures, ["---- b stdout ----", "it broke", "    b"]);
+        assert_eq!(tested.counts, Counts { passed: 1, failed: 1, ignored: 0 });
     }
 
     #[test]

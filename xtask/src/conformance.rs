@@ -87,7 +87,7 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
             require(&mut run, &required);
             let began = Instant::now();
             let log = log(&dir, &if args.nightly { format!("{name}-{round}") } else { (*name).to_owned() });
-            let Tested { counts, ok } = logged(&mut run, &log)?;
+            let Tested { counts, bad_end, .. } = logged(&mut run, &log)?;
             let (seconds, Counts { passed, failed, ignored }) = (began.elapsed().as_secs_f64(), counts);
             let what = if args.nightly { format!("{name}, round {round}") } else { (*name).to_owned() };
             echo(&match skipped(&dir, name) {
@@ -97,7 +97,7 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
                 }
             });
             all += counts;
-            if !ok {
+            if bad_end {
                 problems.push(format!("{what}: see {}", log.display()));
             }
             if passed == 0 && required.iter().any(|r| r == name) {

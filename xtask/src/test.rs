@@ -61,9 +61,18 @@ const PHASES: &[(&str, Work)] = &[
 struct Row {
     name: &'static str,
     took: Duration,
-    counts: Option<Counts>,
+    tested: Option<Tested>,
     problem: Option<String>,
 }
+
+impl Row {
+    fn counts(&self) -> Option<Counts> {
+        self.tested.as_ref().map(|t| t.counts)
+    }
+}
+
+/// The longest account of failures that is repeated at the end, in lines for each phase. The whole stands above.
+const TOLD_AGAIN: usize = 120;
 
 /// Runs every phase, tells, and says whether everything holds.
 pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
@@ -79,26 +88,38 @@ pub(crate) fn run(ws: &Workspace, args: &Args) -> Result<bool> {
     echo(&format!("\n{}", table(&rows)));
     let mut all = Counts::default();
     for r in &rows {
-        all += r.counts.unwrap_or_default();
+        all += r.counts().unwrap_or_default();
         if let Some(problem) = &r.problem {
             echo(&format!("failed: {}: {problem}", r.name));
+            tell_failures(r);
         }
     }
     // A check that does not hold is a failure like any other.
     all.failed +=
-        rows.iter().filter(|r| r.problem.is_some() && r.counts.is_none_or(|c| c.failed == 0)).count();
+        rows.iter().filter(|r| r.problem.is_some() && r.counts().is_none_or(|c| c.failed == 0)).count();
     let Counts { passed, failed, ignored } = all;
     echo(&format!("{passed} passed, {failed} failed, {ignored} ignored in {}", clock(began.elapsed())));
     Ok(failed == 0 && passed > 0)
 }
 
+/// Who reads the end of a long output must not have to look for the test that failed. Its name stands last.
+fn tell_failures(row: &Row) {
+    let told = row.tested.as_ref().map_or(&[][..], |t| &t.failures);
+    for line in &told[told.len().saturating_sub(TOLD_AGAIN)..] {
+        echo(&format!("    {line}"));
+    }
+}
+
 fn phase(ws: &Workspace, args: &Args, name: &'static str, work: &Work) -> Row {
     echo(&format!("\n=== {name}"));
     let began = Instant::now();
-    let (counts, result) = match work {
+    let (tested, result) = match work {
         Check(run) => (None, run(ws)),
         Tests(run) => match run(ws, args) {
-            Ok(tested) => (Some(tested.counts), judge(&tested)),
+            Ok(tested) => {
+                let judged = judge(&tested);
+                (Some(tested), judged)
+            }
             Err(e) => (None, Err(e)),
         },
     };
@@ -106,22 +127,22 @@ fn phase(ws: &Workspace, args: &Args, name: &'static str, work: &Work) -> Row {
     if let Some(problem) = &problem {
         echo(&format!("failed: {name}: {problem}"));
     }
-    Row { name, took: began.elapsed(), counts, problem }
+    Row { name, took: began.elapsed(), tested, problem }
 }
 
 fn not_run(name: &'static str) -> Row {
     Row {
         name,
         took: Duration::ZERO,
-        counts: None,
+        tested: None,
         problem: Some("not run, because nothing was built".to_owned()),
     }
 }
 
 fn judge(tested: &Tested) -> Result<()> {
-    let Tested { counts: Counts { passed, failed, .. }, ok } = *tested;
+    let Counts { passed, failed, .. } = tested.counts;
     ensure!(failed == 0, "{failed} failed");
-    ensure!(ok, "not everything ran to a good end");
+    ensure!(!tested.bad_end, "not everything ran to a good end");
     ensure!(passed > 0, "no test ran");
     Ok(())
 }
@@ -166,23 +187,21 @@ fn integration(ws: &Workspace, args: &Args) -> Result<Tested> {
 }
 
 fn conformance_suite(ws: &Workspace, args: &Args) -> Result<Tested> {
-    let mut all = Tested { counts: Counts::default(), ok: true };
+    let mut all = Tested::default();
     let required = conformance::required(ws, CONFORMANCE, &args.required)?;
     for _ in 0..if args.nightly { 3 } else { 1 } {
         let dir = conformance::fresh_dir(ws)?;
         let mut test = cargo_test(ws, &["--test", CONFORMANCE]);
         test.env(conformance::REPORT_DIR, &dir);
         conformance::require(&mut test, &required);
-        let one = tests(&mut test)?;
-        all.counts += one.counts;
-        all.ok &= one.ok;
+        all.add(tests(&mut test)?);
     }
     conformance::summarize(ws)?;
     // A driver without the suite must not go unnoticed among those that have it.
     let dir = conformance::driver_reports(ws);
     for (name, _) in ws.drivers().filter(|(name, _)| !dir.join(format!("{name}.json")).is_file()) {
         echo(&format!("failed: the suite did not run on the driver {name}"));
-        all.ok = false;
+        all.bad_end = true;
     }
     Ok(all)
 }
@@ -207,7 +226,7 @@ fn new_crate(ws: &Workspace) -> Result<()> {
     let tested = command::tests(&mut test, |line| panicked |= line.contains("panicked at"))?;
     let Counts { passed, failed, ignored } = tested.counts;
     println!("the new driver: {passed} passed, {failed} failed, {ignored} ignored");
-    ensure!(failed > 0 && !tested.ok, "a driver that does nothing does not fail");
+    ensure!(failed > 0 && tested.bad_end, "a driver that does nothing does not fail");
     ensure!(passed == 0, "a driver that does nothing passes {passed} cases");
     ensure!(!panicked, "a driver that does nothing makes the suite panic");
     Ok(())
@@ -218,7 +237,7 @@ fn table(rows: &[Row]) -> Table {
     table.load_style(UTF8_HORIZONTAL_ONLY);
     table.set_header(["phase", "time", "passed", "failed", "ignored", ""]);
     for r in rows {
-        let count = |f: fn(Counts) -> usize| r.counts.map(|c| f(c).to_string()).unwrap_or_default();
+        let count = |f: fn(Counts) -> usize| r.counts().map(|c| f(c).to_string()).unwrap_or_default();
         table.add_row([
             r.name.to_owned(),
             clock(r.took),
@@ -247,9 +266,12 @@ mod tests {
 
     #[test]
     fn a_run_without_tests_and_a_bad_end_are_failures() {
-        let tested = |passed, failed, ok| Tested { counts: Counts { passed, failed, ignored: 1 }, ok };
-        assert!(judge(&tested(1, 0, true)).is_ok());
-        for bad in [tested(0, 0, true), tested(1, 1, false), tested(1, 0, false)] {
+        let tested = |passed, failed, bad_end| {
+            let counts = Counts { passed, failed, ignored: 1 };
+            Tested { counts, bad_end, ..Tested::default() }
+        };
+        assert!(judge(&tested(1, 0, false)).is_ok());
+        for bad in [tested(0, 0, false), tested(1, 1, true), tested(1, 0, true)] {
             assert!(judge(&bad).is_err());
         }
     }
