@@ -8,10 +8,11 @@ mod list;
 mod parts;
 pub(crate) mod rows;
 mod tasks;
+mod turns;
 mod whole;
 
 use crate::faults::Faults;
-use crate::fixture::{Names, Opener, Setting};
+use crate::fixture::{CASE_LIMIT, Names, Opener, Setting};
 use crate::narrow::Narrow;
 use crate::report::Status;
 use crate::{Case, Faulty, Fixture, NoSqlHarness, Runner, Space, generic, guard};
@@ -25,8 +26,9 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use turns::Turns;
 
-/// A mutant that makes a case run this long has been noticed.
+/// A mutant that makes a case run this long has been noticed. The driver as it is has [`CASE_LIMIT`].
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// Something wrong, and who must notice.
@@ -65,7 +67,10 @@ pub fn trials<F>(factory: impl Fn() -> F + Send + Sync + 'static) -> Vec<Trial>
 where
     F: Future<Output = Result<Arc<dyn RowStore>>> + Send + 'static,
 {
-    let factory: Factory = Arc::new(move || Box::pin(factory()));
+    let factory: Factory = Arc::new(move || {
+        let store = factory();
+        Box::pin(async { Ok(Arc::new(Turns(store.await?)) as _) })
+    });
     let mutants = all();
     let mut named: Vec<_> = mutants.iter().flat_map(|m| m.killed_by).copied().collect();
     named.sort_unstable();
@@ -87,8 +92,9 @@ where
     libtest_mimic::run(&Arguments::from_args(), trials(factory)).exit_code()
 }
 
+/// On one thread: see [`Turns`].
 fn block_on(f: impl Future<Output = Result<(), String>>) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(f).map_err(Failed::from)
 }
 
@@ -151,8 +157,9 @@ async fn run_generic(factory: &Factory, defect: Option<Defect>, case: &Case<Fixt
     let space = Space::new(case.isolation);
     let fixture = Fixture::open(opener, space, faults, Names::default(), 7).await;
     let mut fixture = fixture.map_err(|e| e.to_string())?;
-    let ran = tokio::time::timeout(LIMIT, guard::catch((case.run)(&mut fixture))).await;
-    let closed = tokio::time::timeout(LIMIT, guard::catch(fixture.tear_down())).await;
+    let limit = if defect.is_some() { LIMIT } else { CASE_LIMIT };
+    let ran = tokio::time::timeout(limit, guard::catch((case.run)(&mut fixture))).await;
+    let closed = tokio::time::timeout(limit, guard::catch(fixture.tear_down())).await;
     for ended in [ran, closed] {
         ended.map_err(|_| "no end".to_owned())??.map_err(|e| e.to_string())?;
     }
