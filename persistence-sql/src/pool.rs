@@ -264,7 +264,7 @@ impl<M: Maker> Inner<M> {
     }
 
     async fn connect(&self, until: Instant) -> Result<M::Conn> {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut before) = (FIRST_PAUSE, None);
         loop {
             let limit = until.min(Instant::now() + self.settings.connect_timeout);
             let refused = match tokio::time::timeout_at(limit.into(), self.maker.connect()).await {
@@ -273,6 +273,13 @@ impl<M: Maker> Inner<M> {
                     return Ok(conn);
                 }
                 Ok(Err(refused)) => refused,
+                // A last try may have had no time at all: what the one before was told says more.
+                Err(_)
+                    if limit == until
+                        && let Some(refused) = before =>
+                {
+                    refused
+                }
                 Err(_) => {
                     let reason = format!("the server did not answer in time: {}", self.settings.location);
                     let error = Error::unavailable("acquire", reason);
@@ -283,6 +290,7 @@ impl<M: Maker> Inner<M> {
             if !refused.passing || Instant::now() + pause >= until {
                 return Err(refused.error);
             }
+            before = Some(refused);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

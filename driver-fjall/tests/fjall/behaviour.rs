@@ -399,7 +399,10 @@ fn everything_survives_flushes_and_journal_rotation() -> Result<(), Failed> {
             let rows =
                 scan(&store, Table::Shard, "p").await?.len() + scan(&store, Table::History, "p").await?.len();
             assert_eq!(rows, (round as usize + 1) * 1200);
-            assert!(round == 0 || !dir.path().join("0.jnl").exists(), "the first journal is still there");
+            // It goes in the background, when all that it holds is in tables.
+            while round == 1 && dir.path().join("0.jnl").exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             store.close().await?;
         }
         Ok(())

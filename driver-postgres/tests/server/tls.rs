@@ -45,15 +45,12 @@ fn certificate(issuer: &Issuer<'_, KeyPair>, name: &str, hosts: &[&str], client:
     (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
 }
 
-/// Writes a file of the server's, readable only for it.
+/// Writes a file of the server's, readable only for it. The server, which may be about to read it, sees it whole.
 async fn write(admin: &Postgres, path: &str, text: &str) {
-    for statement in [
-        // A line of COPY holds a text without line breaks as it is.
-        format!("COPY (SELECT unnest(string_to_array('{text}', E'\\n'))) TO '{path}'"),
-        format!("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; chmod 600 {path}'"),
-    ] {
-        run(admin, &statement).await.unwrap();
-    }
+    let program = format!("cat > {path}.new && chmod 600 {path}.new && mv {path}.new {path}");
+    // A line of COPY holds a text without line breaks as it is.
+    let lines = format!("SELECT unnest(string_to_array('{text}', E'\\n'))");
+    run(admin, &format!("COPY ({lines}) TO PROGRAM '{program}'")).await.unwrap();
 }
 
 /// Has the server ask this user for something else than trust.

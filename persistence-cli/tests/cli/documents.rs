@@ -70,7 +70,8 @@ fn fjall(place: &Place) -> String {
 }
 
 fn sqlite(place: &Place) -> String {
-    format!("sqlite:{}", place.path().join("data.db").display())
+    // A process that imports may hold the lock for as long as the disk is slow.
+    format!("sqlite:{}?busy_timeout=60s", place.path().join("data.db").display())
 }
 
 /// Two teams, 40 jobs.

@@ -146,7 +146,7 @@ crate::cases! {
         let w = Flow::new(t).await?;
         let other = w.over(t.another().await?);
         let run = snapshot(t.run(), Running);
-        t.faults.script(FaultRule::write(Fault::Cut(Some(Duration::from_millis(200)))));
+        t.faults.script(FaultRule::write(Fault::Stall));
         let caller = Beside::run({
             let (w, create) = (w.clone(), w.brand_new(&run));
             async move { w.send(&create).await }
@@ -155,7 +155,16 @@ crate::cases! {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         drop(caller);
-        t.p.close().await?;
+        let closer = Beside::run({
+            let p = t.p.clone();
+            async move { p.close().await }
+        });
+        while w.current().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!closer.has_ended(), "closed while a write was under way");
+        t.faults.release().await;
+        closer.end().await?;
         assert_eq!(other.load(run.run_id).await?, created(&run), "it was not done when closing ended");
         other.p.close().await?;
     }

@@ -4,14 +4,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use persistence_core::{Context, Result};
 use persistence_nosql::row::{
-    KeyRange, KeyedRow, Level, Order, Row, RowStore, RowStoreInfo, SchemaOp, SchemaStatus, Table, Write,
+    KeyRange, KeyedRow, Level, Op, Order, Row, RowStore, RowStoreInfo, SchemaOp, SchemaStatus, Table, Write,
     WriteOutcome,
 };
 use std::sync::Arc;
 use tokio::task::yield_now;
 
-/// A driver after whose every answer all others have a turn, and before a write as many as it has operations: what is larger
-/// is longer on its way.
+/// How many rows a range is taken for.
+const RANGE: usize = 10;
+
+/// A driver after whose every answer all others have a turn, and before a write one for each row: what is larger is longer on
+/// its way.
 ///
 /// A driver in memory answers at once, so whether racers meet would be up to the threads that they run on. With this one they
 /// take turns on a single thread, the same each time: whoever is between its reading and its writing meets all the others
@@ -57,8 +60,11 @@ impl RowStore for Turns {
     }
 
     async fn write(&self, cx: &Context, write: Write) -> Result<WriteOutcome> {
-        for _ in write.parts.iter().flat_map(|p| &p.ops) {
-            yield_now().await;
+        for op in write.parts.iter().flat_map(|p| &p.ops) {
+            let rows = if matches!(op, Op::DeleteRange { .. }) { RANGE } else { 1 };
+            for _ in 0..rows {
+                yield_now().await;
+            }
         }
         let answer = self.0.write(cx, write).await;
         yield_now().await;
