@@ -14,6 +14,7 @@
 //! | [`layer`] | behaviour around every call, written once |
 //! | [`retention`] | deleting what closed before a time, with its history |
 //! | [`validate`] | the rules that need no database |
+//! | [`front`] | what stands in front of every bucket: those rules, the gate, writes that outlive their callers |
 //! | [`page`], [`blob`], [`ids`], [`time`], [`env`](mod@env), [`context`] | the small types |
 //! | [`codec`] | how values are stored |
 //! | [`commit`] | group commit, for engines with one writer |
@@ -33,6 +34,7 @@ pub mod document;
 pub mod embedded;
 pub mod env;
 pub mod error;
+pub mod front;
 pub mod history;
 pub mod ids;
 pub mod layer;

@@ -1,5 +1,8 @@
 //! The rules that need no database: checked before any I/O, on every driver alike.
 
+use crate::document::CollectionDef;
+use crate::document::definition::identifier;
+use crate::document::write::DocumentWrite;
 use crate::error::{Error, Result};
 use crate::ids::{Archetype, ShardId};
 use crate::store::{
@@ -7,6 +10,8 @@ use crate::store::{
     TaskQueueKey,
 };
 use crate::time::Timestamp;
+use crate::transition::TransitionPlan;
+use std::collections::{BTreeSet, HashSet};
 
 /// The longest name, in characters.
 pub const MAX_NAME_CHARS: usize = 255;
@@ -69,6 +74,54 @@ pub fn subqueue(subqueue: i32) -> Result<()> {
 /// The pass of a task is 0 in a classic queue and from 1 in a fair one.
 pub fn pass(position: TaskPosition) -> Result<()> {
     if position.pass < 0 { Err(Error::invalid("position.pass", "must not be negative")) } else { Ok(()) }
+}
+
+/// A limit lets something through.
+pub fn limit(limit: u32) -> Result<()> {
+    if limit == 0 { Err(Error::invalid("limit", "must be at least 1")) } else { Ok(()) }
+}
+
+/// What is to be written is something.
+pub fn some<T>(field: &'static str, list: &[T]) -> Result<()> {
+    if list.is_empty() { Err(Error::invalid(field, "must not be empty")) } else { Ok(()) }
+}
+
+/// Messages are numbered from 0.
+pub fn message_id(field: &'static str, id: i64) -> Result<()> {
+    if id < 0 { Err(Error::invalid(field, format!("must be at least 0, is {id}"))) } else { Ok(()) }
+}
+
+/// Plans of one shard.
+pub fn plans(shard_id: ShardId, plans: &[TransitionPlan]) -> Result<()> {
+    match plans.iter().all(|p| p.shard_id == shard_id) {
+        true => Ok(()),
+        false => Err(Error::invalid("plans", "every plan must be of the request's shard")),
+    }
+}
+
+/// Definitions that can be, each of another collection.
+pub fn definitions(definitions: &[CollectionDef]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for def in definitions {
+        def.validate()?;
+        if !names.insert(&def.name) {
+            return Err(Error::invalid("definition", format!("collection {}: declared twice", def.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Writes of one or more documents, each another.
+pub fn writes(writes: &[DocumentWrite]) -> Result<()> {
+    some("writes", writes)?;
+    let mut seen = HashSet::new();
+    for w in writes {
+        identifier(&w.collection)?;
+        if !seen.insert((&w.collection, &w.key)) {
+            return Err(Error::invalid("writes", format!("{} {} is there twice", w.collection, w.key)));
+        }
+    }
+    Ok(())
 }
 
 /// A fence never goes back.

@@ -1,12 +1,10 @@
 //! The bucket: a driver, its surroundings, and the few ways of talking to it that the stores share.
 
-use crate::core::derived::{Derived, DerivedStores};
-use crate::core::lifecycle::Gate;
+use crate::core::front;
 use crate::core::persistence::DriverInfo;
-use crate::core::store::*;
 use crate::core::{Capability, Context, Env, Error, Outcome, Persistence, Result};
 use crate::deadline::Deadlined;
-use crate::document::{Catalogue, Documents};
+use crate::document::Catalogue;
 use crate::row::*;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,70 +20,15 @@ pub async fn open(driver: Arc<dyn RowStore>, env: Env) -> Result<Arc<dyn Persist
         location: info.location.clone(),
         capabilities: info.capabilities.clone(),
     };
-    let bucket = Arc::new(Bucket {
-        driver: Deadlined(driver),
-        info,
-        env: env.clone(),
-        gate: Gate::new("store"),
-        documents: Catalogue::default(),
-    });
-    let documents: Arc<dyn DocumentStore> = Arc::new(Documents { bucket: bucket.clone() });
-    let derived = Derived::new(&documents, env);
-    Ok(Arc::new(NoSql { info: told, bucket, documents, derived }))
-}
-
-/// All stores on one driver.
-pub(crate) struct NoSql {
-    info: DriverInfo,
-    pub(crate) bucket: Arc<Bucket>,
-    documents: Arc<dyn DocumentStore>,
-    derived: Derived,
+    let bucket =
+        Bucket { driver: Deadlined(driver), info, env: env.clone(), documents: Catalogue::default() };
+    Ok(front::open(bucket, told, env))
 }
 
 #[async_trait]
-impl Persistence for NoSql {
-    fn info(&self) -> &DriverInfo {
-        &self.info
-    }
-
-    fn shards(&self) -> &dyn ShardStore {
-        self
-    }
-
-    fn executions(&self) -> &dyn ExecutionStore {
-        self
-    }
-
-    fn history(&self) -> &dyn HistoryStore {
-        self
-    }
-
-    fn tasks(&self) -> &dyn TaskStore {
-        self
-    }
-
-    fn queues(&self) -> &dyn QueueStore {
-        self
-    }
-
-    fn documents(&self) -> &dyn DocumentStore {
-        &*self.documents
-    }
-
-    fn derived(&self) -> &dyn DerivedStores {
-        &self.derived
-    }
-
-    fn maintenance(&self) -> &dyn MaintenanceStore {
-        self
-    }
-
-    async fn close(&self) -> Result<()> {
-        if !self.bucket.gate.close() {
-            return Ok(());
-        }
-        self.bucket.gate.drained().await;
-        self.bucket.driver.close().await
+impl front::Bucket for Bucket {
+    async fn close(self: Arc<Self>) -> Result<()> {
+        self.driver.close().await
     }
 }
 
@@ -94,7 +37,6 @@ pub(crate) struct Bucket {
     pub(crate) driver: Deadlined,
     pub(crate) info: RowStoreInfo,
     pub(crate) env: Env,
-    pub(crate) gate: Gate,
     pub(crate) documents: Catalogue,
 }
 

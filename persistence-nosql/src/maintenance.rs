@@ -1,10 +1,10 @@
 //! Scavenging and sweeping.
 
-use crate::bucket::{Bucket, NoSql, Settled, check, in_doubt};
+use crate::bucket::{Bucket, Settled, check, in_doubt};
 use crate::codec::{decode, guard_number};
 use crate::core::page::QueryId;
 use crate::core::store::*;
-use crate::core::{Context, Error, Result, Timestamp};
+use crate::core::{Context, Result, Timestamp};
 use crate::execution::Tail;
 use crate::keys;
 use crate::row::*;
@@ -15,13 +15,10 @@ use bytes::Bytes;
 /// Rows read at once in a sweep.
 const SWEEP_WINDOW: usize = 1000;
 
-fn limit(limit: u32) -> Result<usize> {
-    if limit == 0 { Err(Error::invalid("limit", "must be at least 1")) } else { Ok(limit as usize) }
-}
-
-impl Bucket {
+#[async_trait]
+impl MaintenanceStore for Bucket {
     async fn scavenge(&self, cx: &Context, req: &Scavenge) -> Result<Scavenged> {
-        let trees = limit(req.limit)?;
+        let trees = req.limit as usize;
         let query = QueryId::new("maintenance.scavenge", &());
         let after: Option<Vec<u8>> = query.position(req.token.as_ref())?;
         let older_than = self.env.clock.now().before(req.safety_age);
@@ -39,6 +36,16 @@ impl Bucket {
         Ok(done)
     }
 
+    async fn sweep_expired(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
+        let mut done = Swept::default();
+        let swept = self.sweep_queues(cx, req, &mut done).await;
+        // What was deleted before stays so.
+        swept.map_err(|e| in_doubt(done.task_queues_deleted + done.tasks_deleted > 0, e))?;
+        Ok(done)
+    }
+}
+
+impl Bucket {
     async fn scavenge_tree(
         &self,
         cx: &Context,
@@ -72,16 +79,8 @@ impl Bucket {
         Ok(())
     }
 
-    async fn sweep(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
-        let mut done = Swept::default();
-        let swept = self.sweep_queues(cx, req, &mut done).await;
-        // What was deleted before stays so.
-        swept.map_err(|e| in_doubt(done.task_queues_deleted + done.tasks_deleted > 0, e))?;
-        Ok(done)
-    }
-
     async fn sweep_queues(&self, cx: &Context, req: &SweepExpired, done: &mut Swept) -> Result<()> {
-        let mut left = limit(req.limit)?;
+        let mut left = req.limit as usize;
         let query = QueryId::new("maintenance.sweep_expired", &());
         let mut after: Option<Vec<u8>> = query.position(req.token.as_ref())?;
         let now = self.env.clock.now();
@@ -160,18 +159,5 @@ impl Bucket {
             // A first try without an answer may have deleted it.
             Settled::Refused { rows, unknown } => unknown && rows.iter().all(Option::is_none),
         })
-    }
-}
-
-#[async_trait]
-impl MaintenanceStore for NoSql {
-    async fn scavenge(&self, cx: &Context, req: &Scavenge) -> Result<Scavenged> {
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.scavenge(&cx, &req).await }).await
-    }
-
-    async fn sweep_expired(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.sweep(&cx, &req).await }).await
     }
 }

@@ -2,11 +2,10 @@
 //! ids never go back and counts are exact.
 
 use crate::attempts::{Attempt, Slot, put as remember};
-use crate::bucket::{Bucket, NoSql, Settled, Tries, check, put};
+use crate::bucket::{Bucket, Settled, Tries, check, put};
 use crate::codec::{decode, encode, guard, guard_number};
 use crate::core::page::QueryId;
 use crate::core::store::*;
-use crate::core::validate;
 use crate::core::{AttemptId, Blob, Context, Error, Page, Result};
 use crate::keys::{queue as keys, successor};
 use crate::row::*;
@@ -34,14 +33,9 @@ fn missing(key: &QueueKey) -> Error {
     Error::not_found("queue", name(key))
 }
 
-impl Bucket {
-    async fn queue_state(&self, cx: &Context, key: &QueueKey, level: Level) -> Result<State> {
-        let row = self.get_row(cx, Table::Queues, &keys::partition(key), keys::row(), level).await?;
-        let row = row.ok_or_else(|| missing(key))?;
-        Ok(State { changes: guard_number("queue", &row.guard)?, value: decode("queue", &row.value)? })
-    }
-
-    async fn create_fifo(&self, cx: &Context, req: &CreateQueue) -> Result<()> {
+#[async_trait]
+impl QueueStore for Bucket {
+    async fn create_queue(&self, cx: &Context, req: &CreateQueue) -> Result<()> {
         // The name first: a name without a queue is left out of lists, a queue without a name would be lost to them.
         let names = Part {
             table: Table::Queues,
@@ -69,6 +63,126 @@ impl Bucket {
             }
             Settled::Refused { .. } => Err(Error::already_exists("queue", name(&req.key))),
         }
+    }
+
+    async fn enqueue(&self, cx: &Context, req: &Enqueue) -> Result<i64> {
+        let count = i64::try_from(req.messages.len()).unwrap_or(i64::MAX);
+        let append = |q: QueueValue| {
+            let next_id = q.next_id.checked_add(count);
+            let next_id = next_id.ok_or_else(|| Error::invalid("messages", "ids are used up"))?;
+            let put_message = |(id, m): (i64, &Blob)| put(keys::message(id), Bytes::new(), encode(m));
+            let ops = (q.next_id..).zip(&req.messages).map(put_message).collect();
+            Ok(Some((QueueValue { next_id, ..q }, ops, q.next_id)))
+        };
+        self.change_queue(cx, &req.key, req.attempt, append, 0).await
+    }
+
+    async fn read_queue(&self, cx: &Context, req: &ReadQueue) -> Result<Page<QueueMessage>> {
+        let size = req.page.checked_size()?;
+        let query = QueryId::new("queue.read_queue", &(&req.key, req.after));
+        let token: Option<i64> = query.position(req.page.token.as_ref())?;
+        self.queue_state(cx, &req.key, Level::Quorum).await?;
+        let after = token.or(req.after).map_or(i64::MIN, |a| a.saturating_add(1));
+        let range = keys::messages(after, None);
+        let partition = keys::partition(&req.key);
+        let rows = if req.after == Some(i64::MAX) {
+            Vec::new()
+        } else {
+            self.rows(cx, Table::Queues, &partition, &range, size + 1, Level::Quorum).await?
+        };
+        let message = |r: &KeyedRow| {
+            let payload: Blob = decode("queue message", &r.row.value)?;
+            payload.verify("queue message")?;
+            Ok(QueueMessage { id: keys::read_message(&r.key)?, payload })
+        };
+        let found = rows.iter().map(message).collect::<Result<Vec<_>>>()?;
+        Ok(Page::cut(found, size, |last| query.token(&last.id)))
+    }
+
+    async fn update_ack_level(&self, cx: &Context, req: &UpdateAckLevel) -> Result<()> {
+        let partition = keys::partition(&req.key);
+        let key = keys::ack(&req.ack.consumer);
+        let mut condition = Condition::Absent;
+        loop {
+            let write = Write::from(Part {
+                table: Table::Queues,
+                partition: partition.clone(),
+                checks: vec![check(keys::row(), Condition::Present), check(key.clone(), condition)],
+                ops: vec![put(key.clone(), guard(req.ack.level), Bytes::new())],
+            });
+            let Settled::Refused { rows, .. } = self.settle(cx, &write).await? else { return Ok(()) };
+            let mut rows = rows.into_iter();
+            if rows.next().flatten().is_none() {
+                return Err(missing(&req.key));
+            }
+            condition = match rows.next().flatten() {
+                // Levels only rise, so this loop ends.
+                Some(row) if guard_number("ack level", &row.guard)? >= req.ack.level => return Ok(()),
+                Some(row) => Condition::Guard(row.guard),
+                None => Condition::Absent,
+            };
+        }
+    }
+
+    async fn get_ack_levels(&self, cx: &Context, req: &GetAckLevels) -> Result<Vec<AckLevel>> {
+        self.ack_levels(cx, &req.key).await
+    }
+
+    async fn range_delete_messages(&self, cx: &Context, req: &RangeDeleteMessages) -> Result<u64> {
+        let delete = |q: QueueValue| {
+            let end = req.max.saturating_add(1).min(q.next_id);
+            if end <= q.first_id {
+                return Ok(None);
+            }
+            let ops = vec![Op::DeleteRange { range: keys::messages(q.first_id, Some(end)) }];
+            Ok(Some((QueueValue { first_id: end, ..q }, ops, end - q.first_id)))
+        };
+        let attempt = AttemptId(self.env.ids.next());
+        let deleted = self.change_queue(cx, &req.key, attempt, delete, 0).await?;
+        Ok(u64::try_from(deleted).unwrap_or(0))
+    }
+
+    async fn list_queues(&self, cx: &Context, req: &ListQueues) -> Result<Page<ListedQueue>> {
+        let size = req.page.checked_size()?;
+        let query = QueryId::new("queue.list_queues", &req.queue_type);
+        let partition = keys::names_partition(req.queue_type);
+        let mut range = KeyRange::all();
+        if let Some(after) = query.position::<String>(req.page.token.as_ref())? {
+            range.start = successor(&keys::name(&after));
+        }
+        let mut found = Vec::new();
+        loop {
+            let wanted = size + 1 - found.len();
+            let names = self.rows(cx, Table::Queues, &partition, &range, wanted, Level::Quorum).await?;
+            for row in &names {
+                let key = QueueKey { queue_type: req.queue_type, name: keys::read_name(&row.key)? };
+                match self.queue_state(cx, &key, Level::Quorum).await {
+                    Ok(State { value: QueueValue { next_id, first_id }, .. }) => found.push(ListedQueue {
+                        key,
+                        message_count: u64::try_from(next_id - first_id).unwrap_or(0),
+                        last_id: (next_id > 0).then(|| next_id - 1),
+                    }),
+                    // A create that did not get further than the name.
+                    Err(e) if e.kind() == crate::core::ErrorKind::NotFound => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            match names.last() {
+                Some(last) if names.len() == wanted && found.len() <= size => {
+                    range.start = successor(&last.key)
+                }
+                _ => break,
+            }
+        }
+        Ok(Page::cut(found, size, |last| query.token(&last.key.name)))
+    }
+}
+
+impl Bucket {
+    async fn queue_state(&self, cx: &Context, key: &QueueKey, level: Level) -> Result<State> {
+        let row = self.get_row(cx, Table::Queues, &keys::partition(key), keys::row(), level).await?;
+        let row = row.ok_or_else(|| missing(key))?;
+        Ok(State { changes: guard_number("queue", &row.guard)?, value: decode("queue", &row.value)? })
     }
 
     /// Changes a queue; on a race again with what is stored then. `change` gives the new value, the ops, and the answer; none
@@ -116,79 +230,6 @@ impl Bucket {
         }
     }
 
-    async fn enqueue(&self, cx: &Context, req: &Enqueue) -> Result<i64> {
-        let count = i64::try_from(req.messages.len()).unwrap_or(i64::MAX);
-        let append = |q: QueueValue| {
-            let next_id = q.next_id.checked_add(count);
-            let next_id = next_id.ok_or_else(|| Error::invalid("messages", "ids are used up"))?;
-            let put_message = |(id, m): (i64, &Blob)| put(keys::message(id), Bytes::new(), encode(m));
-            let ops = (q.next_id..).zip(&req.messages).map(put_message).collect();
-            Ok(Some((QueueValue { next_id, ..q }, ops, q.next_id)))
-        };
-        self.change_queue(cx, &req.key, req.attempt, append, 0).await
-    }
-
-    async fn delete_messages(&self, cx: &Context, req: &RangeDeleteMessages) -> Result<u64> {
-        let delete = |q: QueueValue| {
-            let end = req.max.saturating_add(1).min(q.next_id);
-            if end <= q.first_id {
-                return Ok(None);
-            }
-            let ops = vec![Op::DeleteRange { range: keys::messages(q.first_id, Some(end)) }];
-            Ok(Some((QueueValue { first_id: end, ..q }, ops, end - q.first_id)))
-        };
-        let attempt = AttemptId(self.env.ids.next());
-        let deleted = self.change_queue(cx, &req.key, attempt, delete, 0).await?;
-        Ok(u64::try_from(deleted).unwrap_or(0))
-    }
-
-    async fn read_messages(&self, cx: &Context, req: &ReadQueue) -> Result<Page<QueueMessage>> {
-        let size = req.page.checked_size()?;
-        let query = QueryId::new("queue.read_queue", &(&req.key, req.after));
-        let token: Option<i64> = query.position(req.page.token.as_ref())?;
-        self.queue_state(cx, &req.key, Level::Quorum).await?;
-        let after = token.or(req.after).map_or(i64::MIN, |a| a.saturating_add(1));
-        let range = keys::messages(after, None);
-        let partition = keys::partition(&req.key);
-        let rows = if req.after == Some(i64::MAX) {
-            Vec::new()
-        } else {
-            self.rows(cx, Table::Queues, &partition, &range, size + 1, Level::Quorum).await?
-        };
-        let message = |r: &KeyedRow| {
-            let payload: Blob = decode("queue message", &r.row.value)?;
-            payload.verify("queue message")?;
-            Ok(QueueMessage { id: keys::read_message(&r.key)?, payload })
-        };
-        let found = rows.iter().map(message).collect::<Result<Vec<_>>>()?;
-        Ok(Page::cut(found, size, |last| query.token(&last.id)))
-    }
-
-    async fn raise_ack(&self, cx: &Context, req: &UpdateAckLevel) -> Result<()> {
-        let partition = keys::partition(&req.key);
-        let key = keys::ack(&req.ack.consumer);
-        let mut condition = Condition::Absent;
-        loop {
-            let write = Write::from(Part {
-                table: Table::Queues,
-                partition: partition.clone(),
-                checks: vec![check(keys::row(), Condition::Present), check(key.clone(), condition)],
-                ops: vec![put(key.clone(), guard(req.ack.level), Bytes::new())],
-            });
-            let Settled::Refused { rows, .. } = self.settle(cx, &write).await? else { return Ok(()) };
-            let mut rows = rows.into_iter();
-            if rows.next().flatten().is_none() {
-                return Err(missing(&req.key));
-            }
-            condition = match rows.next().flatten() {
-                // Levels only rise, so this loop ends.
-                Some(row) if guard_number("ack level", &row.guard)? >= req.ack.level => return Ok(()),
-                Some(row) => Condition::Guard(row.guard),
-                None => Condition::Absent,
-            };
-        }
-    }
-
     async fn ack_levels(&self, cx: &Context, key: &QueueKey) -> Result<Vec<AckLevel>> {
         self.queue_state(cx, key, Level::Quorum).await?;
         let partition = keys::partition(key);
@@ -198,91 +239,5 @@ impl Bucket {
             Ok(AckLevel { consumer: keys::read_ack(&r.key)?, level })
         };
         rows.iter().map(ack).collect()
-    }
-
-    async fn list_fifos(&self, cx: &Context, req: &ListQueues) -> Result<Page<ListedQueue>> {
-        let size = req.page.checked_size()?;
-        let query = QueryId::new("queue.list_queues", &req.queue_type);
-        let partition = keys::names_partition(req.queue_type);
-        let mut range = KeyRange::all();
-        if let Some(after) = query.position::<String>(req.page.token.as_ref())? {
-            range.start = successor(&keys::name(&after));
-        }
-        let mut found = Vec::new();
-        loop {
-            let wanted = size + 1 - found.len();
-            let names = self.rows(cx, Table::Queues, &partition, &range, wanted, Level::Quorum).await?;
-            for row in &names {
-                let key = QueueKey { queue_type: req.queue_type, name: keys::read_name(&row.key)? };
-                match self.queue_state(cx, &key, Level::Quorum).await {
-                    Ok(State { value: QueueValue { next_id, first_id }, .. }) => found.push(ListedQueue {
-                        key,
-                        message_count: u64::try_from(next_id - first_id).unwrap_or(0),
-                        last_id: (next_id > 0).then(|| next_id - 1),
-                    }),
-                    // A create that did not get further than the name.
-                    Err(e) if e.kind() == crate::core::ErrorKind::NotFound => {}
-                    Err(e) => return Err(e),
-                }
-            }
-            match names.last() {
-                Some(last) if names.len() == wanted && found.len() <= size => {
-                    range.start = successor(&last.key)
-                }
-                _ => break,
-            }
-        }
-        Ok(Page::cut(found, size, |last| query.token(&last.key.name)))
-    }
-}
-
-#[async_trait]
-impl QueueStore for NoSql {
-    async fn create_queue(&self, cx: &Context, req: &CreateQueue) -> Result<()> {
-        validate::queue(&req.key)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.create_fifo(&cx, &req).await }).await
-    }
-
-    async fn enqueue(&self, cx: &Context, req: &Enqueue) -> Result<i64> {
-        validate::queue(&req.key)?;
-        if req.messages.is_empty() {
-            return Err(Error::invalid("messages", "must not be empty"));
-        }
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.enqueue(&cx, &req).await }).await
-    }
-
-    async fn read_queue(&self, cx: &Context, req: &ReadQueue) -> Result<Page<QueueMessage>> {
-        validate::queue(&req.key)?;
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.read_messages(cx, req).await
-    }
-
-    async fn update_ack_level(&self, cx: &Context, req: &UpdateAckLevel) -> Result<()> {
-        validate::queue(&req.key)?;
-        validate::name("consumer", &req.ack.consumer)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.raise_ack(&cx, &req).await }).await
-    }
-
-    async fn get_ack_levels(&self, cx: &Context, req: &GetAckLevels) -> Result<Vec<AckLevel>> {
-        validate::queue(&req.key)?;
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.ack_levels(cx, &req.key).await
-    }
-
-    async fn range_delete_messages(&self, cx: &Context, req: &RangeDeleteMessages) -> Result<u64> {
-        validate::queue(&req.key)?;
-        if req.max < 0 {
-            return Err(Error::invalid("max", format!("must be at least 0, is {}", req.max)));
-        }
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.delete_messages(&cx, &req).await }).await
-    }
-
-    async fn list_queues(&self, cx: &Context, req: &ListQueues) -> Result<Page<ListedQueue>> {
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.list_fifos(cx, req).await
     }
 }

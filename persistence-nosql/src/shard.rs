@@ -1,10 +1,9 @@
 //! Shard rows.
 
 use crate::attempts::{Attempt, Slot, put as remember};
-use crate::bucket::{Bucket, NoSql, Settled, check, put};
+use crate::bucket::{Bucket, Settled, check, put};
 use crate::codec::{decode, encode, guard, guard_number};
 use crate::core::store::*;
-use crate::core::validate;
 use crate::core::{Blob, Context, Detail, Error, Outcome, RangeId, Result, ShardId, Timestamp};
 use crate::keys;
 use crate::row::*;
@@ -80,6 +79,21 @@ impl Bucket {
         let stored = stored.map_err(|e| e.with_outcome(Outcome::MaybeApplied))?;
         stored.ok_or_else(|| Error::corrupted("shard", "it vanished while it was created"))
     }
+}
+
+#[async_trait]
+impl ShardStore for Bucket {
+    async fn get_or_create_shard(&self, cx: &Context, req: &GetOrCreateShard) -> Result<Shard> {
+        match self.read_shard(cx, req.shard_id, Level::Quorum).await? {
+            Some(shard) => Ok(shard),
+            None => self.create_shard(cx, req).await,
+        }
+    }
+
+    async fn get_shard(&self, cx: &Context, req: &GetShard) -> Result<Shard> {
+        let stored = self.read_shard(cx, req.shard_id, Level::Quorum).await?;
+        stored.ok_or_else(|| Error::not_found("shard", req.shard_id.0.to_string()))
+    }
 
     async fn update_shard(&self, cx: &Context, req: &UpdateShard) -> Result<()> {
         let (partition, ring) = (keys::shard::partition(req.shard_id), keys::shard::row_attempts());
@@ -113,40 +127,8 @@ impl Bucket {
             _ => Err(error),
         }
     }
-}
-
-#[async_trait]
-impl ShardStore for NoSql {
-    async fn get_or_create_shard(&self, cx: &Context, req: &GetOrCreateShard) -> Result<Shard> {
-        validate::shard(req.shard_id)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        let gate = self.bucket.gate.clone();
-        gate.run(async move {
-            match bucket.read_shard(&cx, req.shard_id, Level::Quorum).await? {
-                Some(shard) => Ok(shard),
-                None => bucket.create_shard(&cx, &req).await,
-            }
-        })
-        .await
-    }
-
-    async fn get_shard(&self, cx: &Context, req: &GetShard) -> Result<Shard> {
-        validate::shard(req.shard_id)?;
-        let _inside = self.bucket.gate.enter()?;
-        let stored = self.bucket.read_shard(cx, req.shard_id, Level::Quorum).await?;
-        stored.ok_or_else(|| Error::not_found("shard", req.shard_id.0.to_string()))
-    }
-
-    async fn update_shard(&self, cx: &Context, req: &UpdateShard) -> Result<()> {
-        validate::shard(req.shard_id)?;
-        validate::range_id_grows(req.previous_range_id, req.range_id)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.update_shard(&cx, &req).await }).await
-    }
 
     async fn assert_shard_ownership(&self, cx: &Context, req: &AssertShardOwnership) -> Result<()> {
-        validate::shard(req.shard_id)?;
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.assert_owned(cx, req.shard_id, req.range_id).await
+        self.assert_owned(cx, req.shard_id, req.range_id).await
     }
 }

@@ -2,11 +2,10 @@
 //! expires needs no read, and one to a queue that does is decided against exactly the expiry that was looked at.
 
 use crate::attempts::{Attempt, Slot, put as remember};
-use crate::bucket::{Bucket, NoSql, Settled, check, in_doubt, put};
+use crate::bucket::{Bucket, Settled, check, in_doubt, put};
 use crate::codec::{decode, encode, guard_number};
 use crate::core::page::QueryId;
 use crate::core::store::*;
-use crate::core::validate;
 use crate::core::{AttemptId, Blob, Context, Error, Outcome, Page, RangeId, Result, Timestamp};
 use crate::keys::{successor, task_queue as keys};
 use crate::row::*;
@@ -67,22 +66,9 @@ enum NewRow {
     Delete,
 }
 
-impl Bucket {
-    async fn queue_row(&self, cx: &Context, key: &TaskQueueKey, level: Level) -> Result<Option<Row>> {
-        self.get_row(cx, Table::TaskQueues, &keys::partition(key), keys::row(), level).await
-    }
-
-    fn read_queue(&self, key: &TaskQueueKey, row: &Row) -> Result<Option<TaskQueue>> {
-        let (range_id, expires_at) = read_guard(row)?;
-        if is_over(expires_at, self.env.clock.now()) {
-            return Ok(None);
-        }
-        let info: Blob = decode("task queue", &row.value)?;
-        info.verify("task queue")?;
-        Ok(Some(TaskQueue { key: key.clone(), range_id, info, expires_at }))
-    }
-
-    async fn create_queue(&self, cx: &Context, req: &CreateTaskQueue) -> Result<()> {
+#[async_trait]
+impl TaskStore for Bucket {
+    async fn create_task_queue(&self, cx: &Context, req: &CreateTaskQueue) -> Result<()> {
         let (partition, ring) = (keys::partition(&req.key), keys::row_attempts());
         let attempt = Attempt { version: req.range_id, id: req.attempt, answer: 0 };
         let mut condition = Condition::Absent;
@@ -113,6 +99,146 @@ impl Bucket {
                 None => Condition::Absent,
             };
         }
+    }
+
+    async fn get_task_queue(&self, cx: &Context, req: &GetTaskQueue) -> Result<TaskQueue> {
+        let row = self.queue_row(cx, &req.key, Level::Quorum).await?;
+        let queue = row.map(|r| self.read_queue(&req.key, &r)).transpose()?.flatten();
+        queue.ok_or_else(|| Error::not_found("task queue", name(&req.key)))
+    }
+
+    async fn update_task_queue(&self, cx: &Context, req: &UpdateTaskQueue) -> Result<()> {
+        let slot = Slot::Version(req.range_id);
+        let moves = req.range_id != req.previous_range_id;
+        let attempt = Attempt { version: req.range_id, id: req.attempt, answer: 0 };
+        let write = Fenced {
+            key: &req.key,
+            range_id: req.previous_range_id,
+            row: NewRow::Put(req.range_id, req.info.clone(), req.expires_at),
+            ops: if moves { vec![remember(&keys::row_attempts(), slot, attempt)] } else { Vec::new() },
+            attempt: moves.then_some((req.attempt, slot)),
+        };
+        self.write_fenced(cx, write).await
+    }
+
+    async fn delete_task_queue(&self, cx: &Context, req: &DeleteTaskQueue) -> Result<()> {
+        let (key, range_id, ops) = (&req.key, req.range_id, Vec::new());
+        self.write_fenced(cx, Fenced { key, range_id, row: NewRow::Delete, ops, attempt: None }).await
+    }
+
+    async fn list_task_queues(&self, cx: &Context, req: &ListTaskQueues) -> Result<Page<TaskQueue>> {
+        let size = req.page.checked_size()?;
+        let query = QueryId::new("task.list_task_queues", &());
+        let mut after: Option<Vec<u8>> = query.position(req.page.token.as_ref())?;
+        let mut found = Vec::new();
+        'all: loop {
+            let partitions =
+                self.driver.list_partitions(cx, Table::TaskQueues, after.as_deref(), size + 1).await?;
+            for partition in &partitions {
+                after = Some(partition.to_vec());
+                let key = keys::read_partition(partition)?;
+                let row = self.queue_row(cx, &key, Level::Quorum).await?;
+                if let Some(queue) = row.map(|r| self.read_queue(&key, &r)).transpose()?.flatten() {
+                    found.push(queue);
+                }
+                if found.len() > size {
+                    break 'all;
+                }
+            }
+            if partitions.len() <= size {
+                break;
+            }
+        }
+        Ok(Page::cut(found, size, |last| query.token(&keys::partition(&last.key).to_vec())))
+    }
+
+    async fn create_tasks(&self, cx: &Context, req: &CreateTasks) -> Result<()> {
+        let mut puts = std::collections::BTreeMap::new();
+        for t in &req.tasks {
+            let value = TaskValue { payload: t.payload.clone(), expires_at: t.expires_at };
+            let key = keys::task(t.subqueue, t.position);
+            let guard = t.expires_at.map_or_else(Bytes::new, |e| Bytes::copy_from_slice(&e.0.to_be_bytes()));
+            let row = Row { guard, value: encode(&value) };
+            puts.insert(key.clone(), Op::Put { key, row, collectable_after: t.expires_at });
+        }
+        let write = Fenced {
+            key: &req.key,
+            range_id: req.range_id,
+            row: req.update_info.clone().map_or(NewRow::Keep, NewRow::PutInfo),
+            ops: puts.into_values().collect(),
+            attempt: None,
+        };
+        self.write_fenced(cx, write).await
+    }
+
+    async fn get_tasks(&self, cx: &Context, req: &GetTasks) -> Result<Page<QueuedTask>> {
+        let size = req.page.checked_size()?;
+        let query = QueryId::new("task.get_tasks", &(&req.key, req.subqueue, req.min, req.max));
+        let mut range = keys::tasks(req.subqueue, req.min, req.max);
+        if let Some(after) = query.position::<TaskPosition>(req.page.token.as_ref())? {
+            range.start = successor(&keys::task(req.subqueue, after));
+        }
+        let (partition, now) = (keys::partition(&req.key), self.env.clock.now());
+        let mut found: Vec<QueuedTask> = Vec::new();
+        loop {
+            let wanted = size + 1 - found.len();
+            let rows = self.rows(cx, Table::TaskQueues, &partition, &range, wanted, Level::Quorum).await?;
+            for KeyedRow { key, row } in &rows {
+                let (subqueue, position) = keys::read_task(key)?;
+                let TaskValue { payload, expires_at } = decode("task", &row.value)?;
+                if !is_over(expires_at, now) {
+                    payload.verify("task")?;
+                    found.push(QueuedTask { subqueue, position, payload, expires_at });
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == wanted && found.len() <= size => {
+                    range.start = successor(&last.key)
+                }
+                _ => break,
+            }
+        }
+        Ok(Page::cut(found, size, |last| query.token(&last.position)))
+    }
+
+    async fn complete_tasks_less_than(
+        &self,
+        cx: &Context,
+        req: &CompleteTasksLessThan,
+    ) -> Result<Option<u64>> {
+        let partition = keys::partition(&req.key);
+        let mut range =
+            keys::tasks(req.subqueue, TaskPosition { pass: i64::MIN, ..TaskPosition::MIN }, Some(req.max));
+        let mut count = None;
+        if let Some(limit) = req.limit {
+            let rows =
+                self.rows(cx, Table::TaskQueues, &partition, &range, limit as usize, Level::Serial).await?;
+            let Some(last) = rows.last() else { return Ok(Some(0)) };
+            range.end = Some(successor(&last.key));
+            count = Some(rows.len() as u64);
+        }
+        if !range.is_empty() {
+            let ops = vec![Op::DeleteRange { range }];
+            let part = Part { table: Table::TaskQueues, partition, checks: Vec::new(), ops };
+            self.settle_unconditional(cx, &part.into()).await?;
+        }
+        Ok(count)
+    }
+}
+
+impl Bucket {
+    async fn queue_row(&self, cx: &Context, key: &TaskQueueKey, level: Level) -> Result<Option<Row>> {
+        self.get_row(cx, Table::TaskQueues, &keys::partition(key), keys::row(), level).await
+    }
+
+    fn read_queue(&self, key: &TaskQueueKey, row: &Row) -> Result<Option<TaskQueue>> {
+        let (range_id, expires_at) = read_guard(row)?;
+        if is_over(expires_at, self.env.clock.now()) {
+            return Ok(None);
+        }
+        let info: Blob = decode("task queue", &row.value)?;
+        info.verify("task queue")?;
+        Ok(Some(TaskQueue { key: key.clone(), range_id, info, expires_at }))
     }
 
     async fn is_ours(&self, cx: &Context, partition: &Bytes, slot: Slot, attempt: AttemptId) -> Result<bool> {
@@ -189,185 +315,5 @@ impl Bucket {
             }
             _ => Err(error),
         }
-    }
-
-    async fn update_queue(&self, cx: &Context, req: &UpdateTaskQueue) -> Result<()> {
-        let slot = Slot::Version(req.range_id);
-        let moves = req.range_id != req.previous_range_id;
-        let attempt = Attempt { version: req.range_id, id: req.attempt, answer: 0 };
-        let write = Fenced {
-            key: &req.key,
-            range_id: req.previous_range_id,
-            row: NewRow::Put(req.range_id, req.info.clone(), req.expires_at),
-            ops: if moves { vec![remember(&keys::row_attempts(), slot, attempt)] } else { Vec::new() },
-            attempt: moves.then_some((req.attempt, slot)),
-        };
-        self.write_fenced(cx, write).await
-    }
-
-    async fn create_tasks(&self, cx: &Context, req: &CreateTasks) -> Result<()> {
-        let mut puts = std::collections::BTreeMap::new();
-        for t in &req.tasks {
-            let value = TaskValue { payload: t.payload.clone(), expires_at: t.expires_at };
-            let key = keys::task(t.subqueue, t.position);
-            let guard = t.expires_at.map_or_else(Bytes::new, |e| Bytes::copy_from_slice(&e.0.to_be_bytes()));
-            let row = Row { guard, value: encode(&value) };
-            puts.insert(key.clone(), Op::Put { key, row, collectable_after: t.expires_at });
-        }
-        let write = Fenced {
-            key: &req.key,
-            range_id: req.range_id,
-            row: req.update_info.clone().map_or(NewRow::Keep, NewRow::PutInfo),
-            ops: puts.into_values().collect(),
-            attempt: None,
-        };
-        self.write_fenced(cx, write).await
-    }
-
-    async fn read_tasks(&self, cx: &Context, req: &GetTasks) -> Result<Page<QueuedTask>> {
-        let size = req.page.checked_size()?;
-        let query = QueryId::new("task.get_tasks", &(&req.key, req.subqueue, req.min, req.max));
-        let mut range = keys::tasks(req.subqueue, req.min, req.max);
-        if let Some(after) = query.position::<TaskPosition>(req.page.token.as_ref())? {
-            range.start = successor(&keys::task(req.subqueue, after));
-        }
-        let (partition, now) = (keys::partition(&req.key), self.env.clock.now());
-        let mut found: Vec<QueuedTask> = Vec::new();
-        loop {
-            let wanted = size + 1 - found.len();
-            let rows = self.rows(cx, Table::TaskQueues, &partition, &range, wanted, Level::Quorum).await?;
-            for KeyedRow { key, row } in &rows {
-                let (subqueue, position) = keys::read_task(key)?;
-                let TaskValue { payload, expires_at } = decode("task", &row.value)?;
-                if !is_over(expires_at, now) {
-                    payload.verify("task")?;
-                    found.push(QueuedTask { subqueue, position, payload, expires_at });
-                }
-            }
-            match rows.last() {
-                Some(last) if rows.len() == wanted && found.len() <= size => {
-                    range.start = successor(&last.key)
-                }
-                _ => break,
-            }
-        }
-        Ok(Page::cut(found, size, |last| query.token(&last.position)))
-    }
-
-    async fn complete_tasks_below(&self, cx: &Context, req: &CompleteTasksLessThan) -> Result<Option<u64>> {
-        let partition = keys::partition(&req.key);
-        let mut range =
-            keys::tasks(req.subqueue, TaskPosition { pass: i64::MIN, ..TaskPosition::MIN }, Some(req.max));
-        let mut count = None;
-        if let Some(limit) = req.limit {
-            let rows =
-                self.rows(cx, Table::TaskQueues, &partition, &range, limit as usize, Level::Serial).await?;
-            let Some(last) = rows.last() else { return Ok(Some(0)) };
-            range.end = Some(successor(&last.key));
-            count = Some(rows.len() as u64);
-        }
-        if !range.is_empty() {
-            let ops = vec![Op::DeleteRange { range }];
-            let part = Part { table: Table::TaskQueues, partition, checks: Vec::new(), ops };
-            self.settle_unconditional(cx, &part.into()).await?;
-        }
-        Ok(count)
-    }
-
-    async fn list_task_queues(&self, cx: &Context, req: &ListTaskQueues) -> Result<Page<TaskQueue>> {
-        let size = req.page.checked_size()?;
-        let query = QueryId::new("task.list_task_queues", &());
-        let mut after: Option<Vec<u8>> = query.position(req.page.token.as_ref())?;
-        let mut found = Vec::new();
-        'all: loop {
-            let partitions =
-                self.driver.list_partitions(cx, Table::TaskQueues, after.as_deref(), size + 1).await?;
-            for partition in &partitions {
-                after = Some(partition.to_vec());
-                let key = keys::read_partition(partition)?;
-                let row = self.queue_row(cx, &key, Level::Quorum).await?;
-                if let Some(queue) = row.map(|r| self.read_queue(&key, &r)).transpose()?.flatten() {
-                    found.push(queue);
-                }
-                if found.len() > size {
-                    break 'all;
-                }
-            }
-            if partitions.len() <= size {
-                break;
-            }
-        }
-        Ok(Page::cut(found, size, |last| query.token(&keys::partition(&last.key).to_vec())))
-    }
-}
-
-#[async_trait]
-impl TaskStore for NoSql {
-    async fn create_task_queue(&self, cx: &Context, req: &CreateTaskQueue) -> Result<()> {
-        validate::task_queue(&req.key)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.create_queue(&cx, &req).await }).await
-    }
-
-    async fn get_task_queue(&self, cx: &Context, req: &GetTaskQueue) -> Result<TaskQueue> {
-        validate::task_queue(&req.key)?;
-        let _inside = self.bucket.gate.enter()?;
-        let row = self.bucket.queue_row(cx, &req.key, Level::Quorum).await?;
-        let queue = row.map(|r| self.bucket.read_queue(&req.key, &r)).transpose()?.flatten();
-        queue.ok_or_else(|| Error::not_found("task queue", name(&req.key)))
-    }
-
-    async fn update_task_queue(&self, cx: &Context, req: &UpdateTaskQueue) -> Result<()> {
-        validate::task_queue(&req.key)?;
-        validate::range_id_grows(req.previous_range_id, req.range_id)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.update_queue(&cx, &req).await }).await
-    }
-
-    async fn delete_task_queue(&self, cx: &Context, req: &DeleteTaskQueue) -> Result<()> {
-        validate::task_queue(&req.key)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        let delete = async move {
-            let ops = Vec::new();
-            let (key, range_id) = (&req.key, req.range_id);
-            bucket.write_fenced(&cx, Fenced { key, range_id, row: NewRow::Delete, ops, attempt: None }).await
-        };
-        self.bucket.gate.run(delete).await
-    }
-
-    async fn list_task_queues(&self, cx: &Context, req: &ListTaskQueues) -> Result<Page<TaskQueue>> {
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.list_task_queues(cx, req).await
-    }
-
-    async fn create_tasks(&self, cx: &Context, req: &CreateTasks) -> Result<()> {
-        validate::task_queue(&req.key)?;
-        for t in &req.tasks {
-            validate::subqueue(t.subqueue)?;
-            validate::pass(t.position)?;
-        }
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.create_tasks(&cx, &req).await }).await
-    }
-
-    async fn get_tasks(&self, cx: &Context, req: &GetTasks) -> Result<Page<QueuedTask>> {
-        validate::task_queue(&req.key)?;
-        validate::subqueue(req.subqueue)?;
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.read_tasks(cx, req).await
-    }
-
-    async fn complete_tasks_less_than(
-        &self,
-        cx: &Context,
-        req: &CompleteTasksLessThan,
-    ) -> Result<Option<u64>> {
-        validate::task_queue(&req.key)?;
-        validate::subqueue(req.subqueue)?;
-        if req.limit == Some(0) {
-            return Err(Error::invalid("limit", "must be at least 1"));
-        }
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.complete_tasks_below(&cx, &req).await }).await
     }
 }

@@ -1,13 +1,11 @@
 //! The bucket: a driver, its surroundings, and transactions that are tried again when nothing was applied.
 
 use crate::core::commit::{CommitOptions, GroupCommitter};
-use crate::core::derived::{Derived, DerivedStores};
-use crate::core::lifecycle::Gate;
+use crate::core::front;
 use crate::core::persistence::DriverInfo;
-use crate::core::store::*;
 use crate::core::{Context, Env, Error, ErrorKind, Outcome, Persistence, Result};
 use crate::dialect::Dialect;
-use crate::document::{Collections, Documents};
+use crate::document::Collections;
 use crate::driver::{SchemaOp, SqlDriver};
 use crate::naming::Naming;
 use crate::settings::Migrate;
@@ -49,77 +47,20 @@ pub async fn open(driver: Arc<dyn SqlDriver>, env: Env) -> Result<Arc<dyn Persis
         location: info.location.clone(),
         capabilities: info.capabilities.clone(),
     };
-    let bucket = Arc::new(Bucket {
-        driver,
-        dialect,
-        naming,
-        env: env.clone(),
-        gate: Gate::new("store"),
-        collections: Collections::default(),
-        writer,
-    });
-    let documents: Arc<dyn DocumentStore> = Arc::new(Documents { bucket: bucket.clone() });
-    let derived = Derived::new(&documents, env);
-    Ok(Arc::new(Sql { info, bucket, documents, derived }))
-}
-
-/// All stores on one driver.
-pub(crate) struct Sql {
-    info: DriverInfo,
-    pub(crate) bucket: Arc<Bucket>,
-    documents: Arc<dyn DocumentStore>,
-    derived: Derived,
+    let collections = Collections::default();
+    let bucket = Bucket { driver, dialect, naming, env: env.clone(), collections, writer };
+    Ok(front::open(bucket, info, env))
 }
 
 #[async_trait]
-impl Persistence for Sql {
-    fn info(&self) -> &DriverInfo {
-        &self.info
-    }
-
-    fn shards(&self) -> &dyn ShardStore {
-        self
-    }
-
-    fn executions(&self) -> &dyn ExecutionStore {
-        self
-    }
-
-    fn history(&self) -> &dyn HistoryStore {
-        self
-    }
-
-    fn tasks(&self) -> &dyn TaskStore {
-        self
-    }
-
-    fn queues(&self) -> &dyn QueueStore {
-        self
-    }
-
-    fn documents(&self) -> &dyn DocumentStore {
-        &*self.documents
-    }
-
-    fn derived(&self) -> &dyn DerivedStores {
-        &self.derived
-    }
-
-    fn maintenance(&self) -> &dyn MaintenanceStore {
-        self
-    }
-
-    async fn close(&self) -> Result<()> {
-        if !self.bucket.gate.close() {
-            return Ok(());
-        }
-        self.bucket.gate.drained().await;
-        let bucket = Arc::clone(&self.bucket);
+impl front::Bucket for Bucket {
+    async fn close(self: Arc<Self>) -> Result<()> {
+        let bucket = Arc::clone(&self);
         let stop = move || bucket.writer.iter().for_each(GroupCommitter::close);
         tokio::task::spawn_blocking(stop)
             .await
             .map_err(|_| Error::unavailable("close", "the writer panicked"))?;
-        self.bucket.driver.close().await
+        self.driver.close().await
     }
 }
 
@@ -129,7 +70,6 @@ pub(crate) struct Bucket {
     pub(crate) dialect: &'static Dialect,
     pub(crate) naming: Arc<Naming>,
     pub(crate) env: Env,
-    pub(crate) gate: Gate,
     pub(crate) collections: Collections,
     writer: Option<GroupCommitter<Writer>>,
 }

@@ -1,6 +1,6 @@
 //! Scavenging and sweeping.
 
-use crate::bucket::{Bucket, Sql, work};
+use crate::bucket::{Bucket, work};
 use crate::core::page::QueryId;
 use crate::core::store::*;
 use crate::core::{Context, Error, Outcome, PageRequest, Result, Timestamp};
@@ -36,18 +36,14 @@ const DELETE_EXPIRED_TASK: &str = "\
      WHERE namespace_id = ? AND name = ? AND task_type = ? AND subqueue = ? AND pass = ? AND task_id = ?
        AND expires_at <= ?";
 
-fn limit(limit: u32) -> Result<i64> {
-    if limit == 0 { Err(Error::invalid("limit", "must be at least 1")) } else { Ok(limit.into()) }
-}
-
 /// A failure after this much was deleted, which stays so.
 fn after(deleted: u64, e: Error) -> Error {
     if deleted > 0 { e.with_outcome(Outcome::MaybeApplied) } else { e }
 }
 
-impl Bucket {
+#[async_trait]
+impl MaintenanceStore for Bucket {
     async fn scavenge(&self, cx: &Context, req: &Scavenge) -> Result<Scavenged> {
-        limit(req.limit)?;
         let older_than = self.env.clock.now().before(req.safety_age);
         let page = PageRequest { size: req.limit, token: req.token.clone() };
         let branches = self.all_branches(cx, "maintenance.scavenge", &page).await?;
@@ -67,6 +63,28 @@ impl Bucket {
         Ok(done)
     }
 
+    async fn sweep_expired(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
+        let left = i64::from(req.limit);
+        let query = QueryId::new("maintenance.sweep_expired", &());
+        query.position::<()>(req.token.as_ref())?;
+        let now = Value::Int(self.env.clock.now().0);
+        let mut done = Swept::default();
+        let (queues, more_queues) =
+            self.delete_expired(cx, EXPIRED_QUEUES, DELETE_EXPIRED_QUEUE, &now, left).await?;
+        done.task_queues_deleted = queues;
+        let left = left - i64::try_from(queues).unwrap_or(left);
+        let tasks = self.delete_expired(cx, EXPIRED_TASKS, DELETE_EXPIRED_TASK, &now, left).await;
+        let (tasks, more_tasks) = tasks.map_err(|e| after(queues, e))?;
+        done.tasks_deleted = tasks;
+        if more_queues || more_tasks {
+            // What was deleted is found no more, so every call begins at the beginning.
+            done.next = Some(query.token(&()));
+        }
+        Ok(done)
+    }
+}
+
+impl Bucket {
     /// How many nodes of a branch, and branches, were deleted, or would be.
     async fn scavenge_branch(
         &self,
@@ -91,26 +109,6 @@ impl Bucket {
         }
         let gone = dry_run || self.delete_branch(cx, shard_id, None, b.branch).await?;
         Ok((0, u64::from(gone)))
-    }
-
-    async fn sweep(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
-        let left = limit(req.limit)?;
-        let query = QueryId::new("maintenance.sweep_expired", &());
-        query.position::<()>(req.token.as_ref())?;
-        let now = Value::Int(self.env.clock.now().0);
-        let mut done = Swept::default();
-        let (queues, more_queues) =
-            self.delete_expired(cx, EXPIRED_QUEUES, DELETE_EXPIRED_QUEUE, &now, left).await?;
-        done.task_queues_deleted = queues;
-        let left = left - i64::try_from(queues).unwrap_or(left);
-        let tasks = self.delete_expired(cx, EXPIRED_TASKS, DELETE_EXPIRED_TASK, &now, left).await;
-        let (tasks, more_tasks) = tasks.map_err(|e| after(queues, e))?;
-        done.tasks_deleted = tasks;
-        if more_queues || more_tasks {
-            // What was deleted is found no more, so every call begins at the beginning.
-            done.next = Some(query.token(&()));
-        }
-        Ok(done)
     }
 
     /// Deletes at most `left` expired rows; how many, and whether there are more.
@@ -155,17 +153,4 @@ fn key(mut row: SqlRow, width: usize) -> Result<Vec<Value>> {
         key.push(row.int()?.into());
     }
     Ok(key)
-}
-
-#[async_trait]
-impl MaintenanceStore for Sql {
-    async fn scavenge(&self, cx: &Context, req: &Scavenge) -> Result<Scavenged> {
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.scavenge(&cx, &req).await }).await
-    }
-
-    async fn sweep_expired(&self, cx: &Context, req: &SweepExpired) -> Result<Swept> {
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.sweep(&cx, &req).await }).await
-    }
 }

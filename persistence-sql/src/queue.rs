@@ -1,11 +1,10 @@
 //! FIFO queues. A queue's row knows the next id and the first that is not deleted, so ids never go back and counts are exact.
 
 use crate::attempts::{answer, is_forgotten, next_version, remember};
-use crate::bucket::{self, Bucket, Sql, Tried, work};
+use crate::bucket::{self, Bucket, Tried, work};
 use crate::core::codec::{decode, encode};
 use crate::core::page::QueryId;
 use crate::core::store::*;
-use crate::core::validate;
 use crate::core::{AttemptId, Blob, Context, Error, Page, Result};
 use crate::tables::{ACKS, MESSAGES, QUEUES};
 use crate::tx::Tx;
@@ -126,9 +125,10 @@ impl Once {
     }
 }
 
-impl Bucket {
-    async fn create_fifo(&self, cx: &Context, req: CreateQueue) -> Result<()> {
-        let req = Arc::new(req);
+#[async_trait]
+impl QueueStore for Bucket {
+    async fn create_queue(&self, cx: &Context, req: &CreateQueue) -> Result<()> {
+        let req = Arc::new(req.clone());
         let work = work(move |tx: &mut Tx, tried| {
             let req = Arc::clone(&req);
             Box::pin(async move {
@@ -150,8 +150,8 @@ impl Bucket {
         self.write(cx, work).await
     }
 
-    async fn enqueue(&self, cx: &Context, req: Enqueue) -> Result<i64> {
-        let (once, req) = (Once::new(req.attempt), Arc::new(req));
+    async fn enqueue(&self, cx: &Context, req: &Enqueue) -> Result<i64> {
+        let (once, req) = (Once::new(req.attempt), Arc::new(req.clone()));
         let work = work(move |tx: &mut Tx, tried| {
             let (once, req) = (once.clone(), Arc::clone(&req));
             Box::pin(async move {
@@ -179,8 +179,52 @@ impl Bucket {
         self.write(cx, work).await?
     }
 
-    async fn delete_messages(&self, cx: &Context, req: RangeDeleteMessages) -> Result<u64> {
-        let (req, once) = (Arc::new(req), Once::new(AttemptId(self.env.ids.next())));
+    async fn read_queue(&self, cx: &Context, req: &ReadQueue) -> Result<Page<QueueMessage>> {
+        let size = req.page.checked_size()?;
+        let query = QueryId::new("queue.read_queue", &(&req.key, req.after));
+        let token: Option<i64> = query.position(req.page.token.as_ref())?;
+        let mut args = key(&req.key);
+        let after = token.or(req.after).unwrap_or(-1);
+        args.extend([after.into(), Value::Int(i64::from(req.page.size) + 1)]);
+        let mut found = Vec::new();
+        let columns = &[Kind::Int, Kind::Bytes];
+        for mut row in self.of_queue(cx, &req.key, "queue_messages", SELECT_MESSAGES, args, columns).await? {
+            let id = row.int()?;
+            let payload: Blob = decode("queue message", &row.bytes()?)?;
+            payload.verify("queue message")?;
+            found.push(QueueMessage { id, payload });
+        }
+        Ok(Page::cut(found, size, |last| query.token(&last.id)))
+    }
+
+    async fn update_ack_level(&self, cx: &Context, req: &UpdateAckLevel) -> Result<()> {
+        let req = Arc::new(req.clone());
+        let work = work(move |tx: &mut Tx, _| {
+            let req = Arc::clone(&req);
+            Box::pin(async move {
+                // The queue's lock also orders two consumers' first levels.
+                let lock = tx.dialect.for_update;
+                load(tx, &req.key, lock).await?;
+                let mut ack = key(&req.key);
+                ack.push((&*req.ack.consumer).into());
+                let rows = tx.query("queue_acks", SELECT_ACK, ack.clone(), &[Kind::Int]).await?;
+                let stored = rows.into_iter().next().map(|mut r| r.int()).transpose()?;
+                if stored.is_some_and(|level| level >= req.ack.level) {
+                    return Ok(());
+                }
+                ack.push(req.ack.level.into());
+                tx.put(&ACKS, vec![ack], true).await
+            })
+        });
+        self.write(cx, work).await
+    }
+
+    async fn get_ack_levels(&self, cx: &Context, req: &GetAckLevels) -> Result<Vec<AckLevel>> {
+        self.ack_levels(cx, &req.key).await
+    }
+
+    async fn range_delete_messages(&self, cx: &Context, req: &RangeDeleteMessages) -> Result<u64> {
+        let (req, once) = (Arc::new(req.clone()), Once::new(AttemptId(self.env.ids.next())));
         let work = work(move |tx: &mut Tx, tried| {
             let (once, req) = (once.clone(), Arc::clone(&req));
             Box::pin(async move {
@@ -207,71 +251,7 @@ impl Bucket {
         Ok(u64::try_from(deleted).unwrap_or(0))
     }
 
-    /// Rows that belong to a queue, which must be there.
-    async fn of_queue(
-        &self,
-        cx: &Context,
-        k: &QueueKey,
-        table: &'static str,
-        sql: &str,
-        args: Vec<Value>,
-        columns: &[Kind],
-    ) -> Result<Vec<SqlRow>> {
-        let find = async {
-            let mut tx = self.connection(cx).await?;
-            load(&mut tx, k, "").await?;
-            tx.query(table, sql, args, columns).await
-        };
-        bucket::read(cx, table, find).await
-    }
-
-    async fn read_messages(&self, cx: &Context, req: &ReadQueue) -> Result<Page<QueueMessage>> {
-        let size = req.page.checked_size()?;
-        let query = QueryId::new("queue.read_queue", &(&req.key, req.after));
-        let token: Option<i64> = query.position(req.page.token.as_ref())?;
-        let mut args = key(&req.key);
-        let after = token.or(req.after).unwrap_or(-1);
-        args.extend([after.into(), Value::Int(i64::from(req.page.size) + 1)]);
-        let mut found = Vec::new();
-        let columns = &[Kind::Int, Kind::Bytes];
-        for mut row in self.of_queue(cx, &req.key, "queue_messages", SELECT_MESSAGES, args, columns).await? {
-            let id = row.int()?;
-            let payload: Blob = decode("queue message", &row.bytes()?)?;
-            payload.verify("queue message")?;
-            found.push(QueueMessage { id, payload });
-        }
-        Ok(Page::cut(found, size, |last| query.token(&last.id)))
-    }
-
-    async fn raise_ack(&self, cx: &Context, req: UpdateAckLevel) -> Result<()> {
-        let req = Arc::new(req);
-        let work = work(move |tx: &mut Tx, _| {
-            let req = Arc::clone(&req);
-            Box::pin(async move {
-                // The queue's lock also orders two consumers' first levels.
-                let lock = tx.dialect.for_update;
-                load(tx, &req.key, lock).await?;
-                let mut ack = key(&req.key);
-                ack.push((&*req.ack.consumer).into());
-                let rows = tx.query("queue_acks", SELECT_ACK, ack.clone(), &[Kind::Int]).await?;
-                let stored = rows.into_iter().next().map(|mut r| r.int()).transpose()?;
-                if stored.is_some_and(|level| level >= req.ack.level) {
-                    return Ok(());
-                }
-                ack.push(req.ack.level.into());
-                tx.put(&ACKS, vec![ack], true).await
-            })
-        });
-        self.write(cx, work).await
-    }
-
-    async fn ack_levels(&self, cx: &Context, k: &QueueKey) -> Result<Vec<AckLevel>> {
-        let columns = &[Kind::Text, Kind::Int];
-        let rows = self.of_queue(cx, k, "queue_acks", SELECT_ACKS, key(k), columns).await?;
-        rows.into_iter().map(|mut r| Ok(AckLevel { consumer: r.text()?, level: r.int()? })).collect()
-    }
-
-    async fn list_fifos(&self, cx: &Context, req: &ListQueues) -> Result<Page<ListedQueue>> {
+    async fn list_queues(&self, cx: &Context, req: &ListQueues) -> Result<Page<ListedQueue>> {
         let size = req.page.checked_size()?;
         let query = QueryId::new("queue.list_queues", &req.queue_type);
         // No name is empty, so every name is after the empty one.
@@ -294,53 +274,28 @@ impl Bucket {
     }
 }
 
-#[async_trait]
-impl QueueStore for Sql {
-    async fn create_queue(&self, cx: &Context, req: &CreateQueue) -> Result<()> {
-        validate::queue(&req.key)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.create_fifo(&cx, req).await }).await
+impl Bucket {
+    /// Rows that belong to a queue, which must be there.
+    async fn of_queue(
+        &self,
+        cx: &Context,
+        k: &QueueKey,
+        table: &'static str,
+        sql: &str,
+        args: Vec<Value>,
+        columns: &[Kind],
+    ) -> Result<Vec<SqlRow>> {
+        let find = async {
+            let mut tx = self.connection(cx).await?;
+            load(&mut tx, k, "").await?;
+            tx.query(table, sql, args, columns).await
+        };
+        bucket::read(cx, table, find).await
     }
 
-    async fn enqueue(&self, cx: &Context, req: &Enqueue) -> Result<i64> {
-        validate::queue(&req.key)?;
-        if req.messages.is_empty() {
-            return Err(Error::invalid("messages", "must not be empty"));
-        }
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.enqueue(&cx, req).await }).await
-    }
-
-    async fn read_queue(&self, cx: &Context, req: &ReadQueue) -> Result<Page<QueueMessage>> {
-        validate::queue(&req.key)?;
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.read_messages(cx, req).await
-    }
-
-    async fn update_ack_level(&self, cx: &Context, req: &UpdateAckLevel) -> Result<()> {
-        validate::queue(&req.key)?;
-        validate::name("consumer", &req.ack.consumer)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.raise_ack(&cx, req).await }).await
-    }
-
-    async fn get_ack_levels(&self, cx: &Context, req: &GetAckLevels) -> Result<Vec<AckLevel>> {
-        validate::queue(&req.key)?;
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.ack_levels(cx, &req.key).await
-    }
-
-    async fn range_delete_messages(&self, cx: &Context, req: &RangeDeleteMessages) -> Result<u64> {
-        validate::queue(&req.key)?;
-        if req.max < 0 {
-            return Err(Error::invalid("max", format!("must be at least 0, is {}", req.max)));
-        }
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.delete_messages(&cx, req).await }).await
-    }
-
-    async fn list_queues(&self, cx: &Context, req: &ListQueues) -> Result<Page<ListedQueue>> {
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.list_fifos(cx, req).await
+    async fn ack_levels(&self, cx: &Context, k: &QueueKey) -> Result<Vec<AckLevel>> {
+        let columns = &[Kind::Text, Kind::Int];
+        let rows = self.of_queue(cx, k, "queue_acks", SELECT_ACKS, key(k), columns).await?;
+        rows.into_iter().map(|mut r| Ok(AckLevel { consumer: r.text()?, level: r.int()? })).collect()
     }
 }

@@ -1,10 +1,9 @@
 //! Shard rows.
 
 use crate::attempts::{answer, is_forgotten, remember};
-use crate::bucket::{Bucket, Sql, Tried, work};
+use crate::bucket::{Bucket, Tried, work};
 use crate::core::codec::{decode, encode};
 use crate::core::store::*;
-use crate::core::validate;
 use crate::core::{Context, Detail, Error, Outcome, RangeId, Result, ShardId, Timestamp};
 use crate::tables::SHARDS;
 use crate::tx::Tx;
@@ -117,6 +116,21 @@ impl Bucket {
         )
         .await
     }
+}
+
+#[async_trait]
+impl ShardStore for Bucket {
+    async fn get_or_create_shard(&self, cx: &Context, req: &GetOrCreateShard) -> Result<Shard> {
+        match self.read_shard(cx, req.shard_id).await? {
+            Some(shard) => Ok(shard),
+            None => self.create_shard(cx, req).await,
+        }
+    }
+
+    async fn get_shard(&self, cx: &Context, req: &GetShard) -> Result<Shard> {
+        let stored = self.read_shard(cx, req.shard_id).await?;
+        stored.ok_or_else(|| Error::not_found("shard", req.shard_id.0.to_string()))
+    }
 
     async fn update_shard(&self, cx: &Context, req: &UpdateShard) -> Result<()> {
         let (req, now) = (Arc::new(req.clone()), self.env.clock.now());
@@ -157,41 +171,9 @@ impl Bucket {
         )
         .await
     }
-}
-
-#[async_trait]
-impl ShardStore for Sql {
-    async fn get_or_create_shard(&self, cx: &Context, req: &GetOrCreateShard) -> Result<Shard> {
-        validate::shard(req.shard_id)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        let gate = self.bucket.gate.clone();
-        gate.run(async move {
-            match bucket.read_shard(&cx, req.shard_id).await? {
-                Some(shard) => Ok(shard),
-                None => bucket.create_shard(&cx, &req).await,
-            }
-        })
-        .await
-    }
-
-    async fn get_shard(&self, cx: &Context, req: &GetShard) -> Result<Shard> {
-        validate::shard(req.shard_id)?;
-        let _inside = self.bucket.gate.enter()?;
-        let stored = self.bucket.read_shard(cx, req.shard_id).await?;
-        stored.ok_or_else(|| Error::not_found("shard", req.shard_id.0.to_string()))
-    }
-
-    async fn update_shard(&self, cx: &Context, req: &UpdateShard) -> Result<()> {
-        validate::shard(req.shard_id)?;
-        validate::range_id_grows(req.previous_range_id, req.range_id)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.update_shard(&cx, &req).await }).await
-    }
 
     async fn assert_shard_ownership(&self, cx: &Context, req: &AssertShardOwnership) -> Result<()> {
-        validate::shard(req.shard_id)?;
-        let _inside = self.bucket.gate.enter()?;
-        let stored = self.bucket.read_shard(cx, req.shard_id).await?.map(|s| s.range_id);
+        let stored = self.read_shard(cx, req.shard_id).await?.map(|s| s.range_id);
         if stored == Some(req.range_id) { Ok(()) } else { Err(lost(req.shard_id, req.range_id, stored)) }
     }
 }

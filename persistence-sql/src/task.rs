@@ -3,11 +3,10 @@
 mod sql;
 
 use crate::attempts::{answer, is_forgotten, remember};
-use crate::bucket::{self, Bucket, Sql, Tried, work};
+use crate::bucket::{self, Bucket, Tried, work};
 use crate::core::codec::{decode, encode};
 use crate::core::page::QueryId;
 use crate::core::store::*;
-use crate::core::validate;
 use crate::core::{AttemptId, Blob, Context, Error, NamespaceId, Outcome, Page, RangeId, Result, Timestamp};
 use crate::tables::{TASK_QUEUES, TASKS};
 use crate::tx::Tx;
@@ -157,9 +156,10 @@ fn refuse(w: &Fenced, live: Option<&Stored>, tried: Tried) -> Result<()> {
     }
 }
 
-impl Bucket {
-    async fn create_queue(&self, cx: &Context, req: CreateTaskQueue) -> Result<()> {
-        let (req, now) = (Arc::new(req), self.env.clock.now());
+#[async_trait]
+impl TaskStore for Bucket {
+    async fn create_task_queue(&self, cx: &Context, req: &CreateTaskQueue) -> Result<()> {
+        let (req, now) = (Arc::new(req.clone()), self.env.clock.now());
         let work = work(move |tx: &mut Tx, tried| {
             let req = Arc::clone(&req);
             Box::pin(async move {
@@ -184,16 +184,62 @@ impl Bucket {
         self.write(cx, work).await
     }
 
-    async fn write_queue(&self, cx: &Context, write: Fenced) -> Result<()> {
-        let (write, now) = (Arc::new(write), self.env.clock.now());
-        let work = work(move |tx: &mut Tx, tried| {
-            let write = Arc::clone(&write);
-            Box::pin(async move { write_fenced(tx, &write, tried, now).await })
-        });
-        self.write(cx, work).await
+    async fn get_task_queue(&self, cx: &Context, req: &GetTaskQueue) -> Result<TaskQueue> {
+        let find = async { load(&mut self.connection(cx).await?, &req.key, "").await };
+        let stored = bucket::read(cx, "task_queues", find).await?.map(|s| s.queue);
+        let live = stored.filter(|q| !is_over(q.expires_at, self.env.clock.now()));
+        live.ok_or_else(|| Error::not_found("task queue", name(&req.key)))
     }
 
-    async fn read_tasks(&self, cx: &Context, req: &GetTasks) -> Result<Page<QueuedTask>> {
+    async fn update_task_queue(&self, cx: &Context, req: &UpdateTaskQueue) -> Result<()> {
+        let action = Action::Update {
+            range_id: req.range_id,
+            info: req.info.clone(),
+            expires_at: req.expires_at,
+            attempt: req.attempt,
+        };
+        self.write_queue(cx, Fenced { key: req.key.clone(), range_id: req.previous_range_id, action }).await
+    }
+
+    async fn delete_task_queue(&self, cx: &Context, req: &DeleteTaskQueue) -> Result<()> {
+        let action = Action::Delete;
+        self.write_queue(cx, Fenced { key: req.key.clone(), range_id: req.range_id, action }).await
+    }
+
+    async fn list_task_queues(&self, cx: &Context, req: &ListTaskQueues) -> Result<Page<TaskQueue>> {
+        let size = req.page.checked_size()?;
+        let query = QueryId::new("task.list_task_queues", &());
+        let after: Option<TaskQueueKey> = query.position(req.page.token.as_ref())?;
+        let tail = [Value::Int(self.env.clock.now().0), Value::Int(i64::from(req.page.size) + 1)];
+        let (sql, mut args) = match &after {
+            None => (LIST, Vec::new()),
+            Some(after) => (LIST_AFTER, key(after)),
+        };
+        args.extend(tail);
+        let rows = self.query(cx, "task_queues", sql, args, COLUMNS).await?;
+        let found =
+            rows.into_iter().map(|mut r| read(&mut r).map(|s| s.queue)).collect::<Result<Vec<_>>>()?;
+        Ok(Page::cut(found, size, |last| query.token(&last.key)))
+    }
+
+    async fn create_tasks(&self, cx: &Context, req: &CreateTasks) -> Result<()> {
+        let mut tasks = BTreeMap::new();
+        for t in &req.tasks {
+            let mut row = key(&req.key);
+            row.extend([
+                t.subqueue.into(),
+                t.position.pass.into(),
+                t.position.task_id.into(),
+                encode(&t.payload).into(),
+                expiry(t.expires_at),
+            ]);
+            tasks.insert((t.subqueue, t.position), row);
+        }
+        let action = Action::Add { tasks: tasks.into_values().collect(), info: req.update_info.clone() };
+        self.write_queue(cx, Fenced { key: req.key.clone(), range_id: req.range_id, action }).await
+    }
+
+    async fn get_tasks(&self, cx: &Context, req: &GetTasks) -> Result<Page<QueuedTask>> {
         let size = req.page.checked_size()?;
         let query = QueryId::new("task.get_tasks", &(&req.key, req.subqueue, req.min, req.max));
         let after: Option<TaskPosition> = query.position(req.page.token.as_ref())?;
@@ -223,7 +269,11 @@ impl Bucket {
         Ok(Page::cut(found, size, |last| query.token(&last.position)))
     }
 
-    async fn complete_tasks_below(&self, cx: &Context, req: CompleteTasksLessThan) -> Result<Option<u64>> {
+    async fn complete_tasks_less_than(
+        &self,
+        cx: &Context,
+        req: &CompleteTasksLessThan,
+    ) -> Result<Option<u64>> {
         let mut args = key(&req.key);
         args.extend([req.subqueue.into(), req.max.pass.into(), req.max.task_id.into()]);
         let mut count = None;
@@ -246,110 +296,15 @@ impl Bucket {
         });
         self.write(cx, work).await.map(|()| count)
     }
-
-    async fn list_task_queues(&self, cx: &Context, req: &ListTaskQueues) -> Result<Page<TaskQueue>> {
-        let size = req.page.checked_size()?;
-        let query = QueryId::new("task.list_task_queues", &());
-        let after: Option<TaskQueueKey> = query.position(req.page.token.as_ref())?;
-        let tail = [Value::Int(self.env.clock.now().0), Value::Int(i64::from(req.page.size) + 1)];
-        let (sql, mut args) = match &after {
-            None => (LIST, Vec::new()),
-            Some(after) => (LIST_AFTER, key(after)),
-        };
-        args.extend(tail);
-        let rows = self.query(cx, "task_queues", sql, args, COLUMNS).await?;
-        let found =
-            rows.into_iter().map(|mut r| read(&mut r).map(|s| s.queue)).collect::<Result<Vec<_>>>()?;
-        Ok(Page::cut(found, size, |last| query.token(&last.key)))
-    }
 }
 
-#[async_trait]
-impl TaskStore for Sql {
-    async fn create_task_queue(&self, cx: &Context, req: &CreateTaskQueue) -> Result<()> {
-        validate::task_queue(&req.key)?;
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.create_queue(&cx, req).await }).await
-    }
-
-    async fn get_task_queue(&self, cx: &Context, req: &GetTaskQueue) -> Result<TaskQueue> {
-        validate::task_queue(&req.key)?;
-        let _inside = self.bucket.gate.enter()?;
-        let find = async { load(&mut self.bucket.connection(cx).await?, &req.key, "").await };
-        let stored = bucket::read(cx, "task_queues", find).await?.map(|s| s.queue);
-        let live = stored.filter(|q| !is_over(q.expires_at, self.bucket.env.clock.now()));
-        live.ok_or_else(|| Error::not_found("task queue", name(&req.key)))
-    }
-
-    async fn update_task_queue(&self, cx: &Context, req: &UpdateTaskQueue) -> Result<()> {
-        validate::task_queue(&req.key)?;
-        validate::range_id_grows(req.previous_range_id, req.range_id)?;
-        let write = Fenced {
-            key: req.key.clone(),
-            range_id: req.previous_range_id,
-            action: Action::Update {
-                range_id: req.range_id,
-                info: req.info.clone(),
-                expires_at: req.expires_at,
-                attempt: req.attempt,
-            },
-        };
-        let (bucket, cx) = (self.bucket.clone(), cx.clone());
-        self.bucket.gate.run(async move { bucket.write_queue(&cx, write).await }).await
-    }
-
-    async fn delete_task_queue(&self, cx: &Context, req: &DeleteTaskQueue) -> Result<()> {
-        validate::task_queue(&req.key)?;
-        let write = Fenced { key: req.key.clone(), range_id: req.range_id, action: Action::Delete };
-        let (bucket, cx) = (self.bucket.clone(), cx.clone());
-        self.bucket.gate.run(async move { bucket.write_queue(&cx, write).await }).await
-    }
-
-    async fn list_task_queues(&self, cx: &Context, req: &ListTaskQueues) -> Result<Page<TaskQueue>> {
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.list_task_queues(cx, req).await
-    }
-
-    async fn create_tasks(&self, cx: &Context, req: &CreateTasks) -> Result<()> {
-        validate::task_queue(&req.key)?;
-        let mut tasks = BTreeMap::new();
-        for t in &req.tasks {
-            validate::subqueue(t.subqueue)?;
-            validate::pass(t.position)?;
-            let mut row = key(&req.key);
-            row.extend([
-                t.subqueue.into(),
-                t.position.pass.into(),
-                t.position.task_id.into(),
-                encode(&t.payload).into(),
-                expiry(t.expires_at),
-            ]);
-            tasks.insert((t.subqueue, t.position), row);
-        }
-        let action = Action::Add { tasks: tasks.into_values().collect(), info: req.update_info.clone() };
-        let write = Fenced { key: req.key.clone(), range_id: req.range_id, action };
-        let (bucket, cx) = (self.bucket.clone(), cx.clone());
-        self.bucket.gate.run(async move { bucket.write_queue(&cx, write).await }).await
-    }
-
-    async fn get_tasks(&self, cx: &Context, req: &GetTasks) -> Result<Page<QueuedTask>> {
-        validate::task_queue(&req.key)?;
-        validate::subqueue(req.subqueue)?;
-        let _inside = self.bucket.gate.enter()?;
-        self.bucket.read_tasks(cx, req).await
-    }
-
-    async fn complete_tasks_less_than(
-        &self,
-        cx: &Context,
-        req: &CompleteTasksLessThan,
-    ) -> Result<Option<u64>> {
-        validate::task_queue(&req.key)?;
-        validate::subqueue(req.subqueue)?;
-        if req.limit == Some(0) {
-            return Err(Error::invalid("limit", "must be at least 1"));
-        }
-        let (bucket, cx, req) = (self.bucket.clone(), cx.clone(), req.clone());
-        self.bucket.gate.run(async move { bucket.complete_tasks_below(&cx, req).await }).await
+impl Bucket {
+    async fn write_queue(&self, cx: &Context, write: Fenced) -> Result<()> {
+        let (write, now) = (Arc::new(write), self.env.clock.now());
+        let work = work(move |tx: &mut Tx, tried| {
+            let write = Arc::clone(&write);
+            Box::pin(async move { write_fenced(tx, &write, tried, now).await })
+        });
+        self.write(cx, work).await
     }
 }

@@ -1,6 +1,7 @@
 //! Collections of JSON documents with declared indexes.
 
 use super::request::requests;
+use crate::document::definition::identifier;
 use crate::document::plan::OrderBy;
 use crate::document::write::DocumentWrite;
 use crate::document::{CollectionDef, Direction, Document, DocumentKey, Filter};
@@ -8,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::AttemptId;
 use crate::page::{PageRequest, PageToken};
 use crate::time::Timestamp;
+use crate::validate;
 use serde::{Deserialize, Serialize};
 
 /// See [`DocumentStore::ensure_collections`].
@@ -230,7 +232,17 @@ pub struct SweepDocuments {
 
 requests! {
     sharded: ;
-    unsharded: EnsureCollections, GetCollection, GetDocuments, WriteDocuments, FindDocuments, CountDocuments, SweepDocuments
+    unsharded:
+        EnsureCollections => |r| validate::definitions(&r.definitions),
+        GetCollection => |r| identifier(&r.collection),
+        GetDocuments => |r| identifier(&r.collection),
+        WriteDocuments => |r| validate::writes(&r.writes),
+        FindDocuments => |r| identifier(&r.collection),
+        CountDocuments => |r| identifier(&r.collection),
+        SweepDocuments => |r| {
+            identifier(&r.collection)?;
+            validate::limit(r.limit)
+        },
 }
 
 store! {
@@ -238,7 +250,7 @@ store! {
     ///
     /// Every operation but `ensure_collections` must return `NotFound` for a collection that was never ensured. What indexes
     /// there are is what was ensured last, by whomever.
-    pub trait DocumentStore via documents named "document" {
+    pub trait DocumentStore via documents named "document" behind a front {
         /// Makes collections and their indexes as they are declared. Idempotent; safe beside other writers and other calls of
         /// itself; a call that was interrupted is completed by the next one.
         idempotent fn ensure_collections(EnsureCollections) -> Ensured;

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::ids::{Archetype, AttemptId, NamespaceId, RangeId, RunId, ShardId};
 use crate::page::{Page, PageRequest};
 use crate::transition::TransitionPlan;
+use crate::validate;
 
 /// A whole run: to create it, or to replace what is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -297,8 +298,13 @@ macro_rules! scoped {
 scoped!(CreateExecution, UpdateExecution, ConflictResolveExecution, SetExecution);
 
 requests! {
-    sharded: DeleteExecution, DeleteCurrentExecution, ApplyPlans, GetExecution, GetCurrentExecution, ListExecutions,
-        AddHistoryTasks, GetHistoryTasks, CompleteHistoryTask, RangeCompleteHistoryTasks;
+    sharded: DeleteExecution, DeleteCurrentExecution, ListExecutions, AddHistoryTasks,
+        ApplyPlans => |r| validate::plans(r.shard_id, &r.plans),
+        GetExecution => |r| validate::run_key(&r.run),
+        GetCurrentExecution => |r| validate::current_key(&r.key),
+        GetHistoryTasks => |r| validate::task_range(r.category, r.min, r.max),
+        CompleteHistoryTask => |r| validate::task_key(r.category, r.key),
+        RangeCompleteHistoryTasks => |r| validate::task_range(r.category, r.min, r.max);
     unsharded:
 }
 

@@ -7,6 +7,7 @@ use crate::history::BranchToken;
 use crate::ids::{AttemptId, BranchId, RangeId, ShardId, TreeId};
 use crate::page::{Page, PageRequest};
 use crate::time::Timestamp;
+use crate::validate;
 use serde::{Deserialize, Serialize};
 
 /// What a node is, apart from its events.
@@ -160,8 +161,8 @@ pub struct ListHistoryBranches {
 }
 
 requests! {
-    sharded: AppendHistoryNode, ReadHistoryBranch, ReadHistoryBranchReverse, ForkHistoryBranch, DeleteHistoryBranch,
-        TrimHistoryBranch, ListTreeBranches;
+    sharded: AppendHistoryNode, ReadHistoryBranch, ReadHistoryBranchReverse, DeleteHistoryBranch, TrimHistoryBranch,
+        ListTreeBranches, ForkHistoryBranch => |r| validate::run_key(&r.owner);
     unsharded: ListHistoryBranches
 }
 
@@ -175,7 +176,7 @@ store! {
     /// only; stale ones neither shorten nor distort a page.
     ///
     /// *Consistency*: appends are not fenced and never check the tail. Within a tree fork, delete and trim serialise.
-    pub trait HistoryStore via history named "history" {
+    pub trait HistoryStore via history named "history" behind a front {
         /// Adds a node, or replaces the one with the same first event id and transaction id. Must return
         /// `InvalidArgument` if its id is below the branch's own beginning, `TooLarge` if the events exceed the limit.
         idempotent fn append_history_node(AppendHistoryNode) -> ();

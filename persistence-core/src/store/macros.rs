@@ -6,7 +6,43 @@
 /// * `read` — changes nothing;
 /// * `idempotent` — a write that may be sent again: its repeat gives the same answer and the same state;
 /// * `write` — any other write: its repeat is recognised only by its attempt id, below the layers.
+///
+/// A store `behind a front` is also implemented for [`Guarded`](crate::front::Guarded), which hands on what may be done.
 macro_rules! store {
+    (
+        $(#[$doc:meta])*
+        pub trait $Trait:ident via $accessor:ident named $name:literal behind a front { $($methods:tt)* }
+    ) => {
+        store! { $(#[$doc])* pub trait $Trait via $accessor named $name { $($methods)* } }
+        store! { @front $Trait { $($methods)* } }
+    };
+    (@front $Trait:ident {
+        $(
+            $(#[$method_doc:meta])*
+            $effect:ident fn $method:ident($req:ty) -> $reply:ty;
+        )*
+    }) => {
+        #[async_trait::async_trait]
+        impl<B: $crate::front::Bucket> $Trait for $crate::front::Guarded<B> {
+            $(
+                async fn $method(&self, cx: &$crate::context::Context, req: &$req) -> $crate::error::Result<$reply> {
+                    $crate::store::Request::validate(req)?;
+                    store!(@$effect self, cx, req, $method)
+                }
+            )*
+        }
+    };
+    (@read $guarded:ident, $cx:ident, $req:ident, $method:ident) => {{
+        let _inside = $guarded.gate.enter()?;
+        $guarded.bucket.$method($cx, $req).await
+    }};
+    (@idempotent $guarded:ident, $cx:ident, $req:ident, $method:ident) => {
+        store!(@write $guarded, $cx, $req, $method)
+    };
+    (@write $guarded:ident, $cx:ident, $req:ident, $method:ident) => {{
+        let (bucket, cx, req) = ($guarded.bucket.clone(), $cx.clone(), $req.clone());
+        $guarded.gate.run(async move { bucket.$method(&cx, &req).await }).await
+    }};
     (
         $(#[$doc:meta])*
         pub trait $Trait:ident via $accessor:ident named $name:literal {

@@ -2,6 +2,7 @@
 
 use super::request::requests;
 use crate::page::PageToken;
+use crate::validate;
 use std::time::Duration;
 
 /// See [`MaintenanceStore::scavenge`].
@@ -50,11 +51,14 @@ pub struct Swept {
     pub next: Option<PageToken>,
 }
 
-requests! { sharded: ; unsharded: Scavenge, SweepExpired }
+requests! {
+    sharded: ;
+    unsharded: Scavenge => |r| validate::limit(r.limit), SweepExpired => |r| validate::limit(r.limit)
+}
 
 store! {
     /// Background cleaning. Both calls are resumable and may run beside everything else, also twice at once.
-    pub trait MaintenanceStore via maintenance named "maintenance" {
+    pub trait MaintenanceStore via maintenance named "maintenance" behind a front {
         /// Removes what a crash between history append and state write leaves: nodes beyond the tail that the state
         /// recorded for their branch, and branches whose run does not exist. Only what is older than the safety age.
         idempotent fn scavenge(Scavenge) -> Scavenged;

@@ -4,6 +4,7 @@ use super::request::requests;
 use crate::blob::Blob;
 use crate::ids::AttemptId;
 use crate::page::{Page, PageRequest};
+use crate::validate;
 use serde::{Deserialize, Serialize};
 
 /// The type of a queue: each has its own space of names.
@@ -134,7 +135,22 @@ pub struct ListQueues {
 
 requests! {
     sharded: ;
-    unsharded: CreateQueue, Enqueue, ReadQueue, UpdateAckLevel, GetAckLevels, RangeDeleteMessages, ListQueues
+    unsharded: ListQueues,
+        CreateQueue => |r| validate::queue(&r.key),
+        Enqueue => |r| {
+            validate::queue(&r.key)?;
+            validate::some("messages", &r.messages)
+        },
+        ReadQueue => |r| validate::queue(&r.key),
+        UpdateAckLevel => |r| {
+            validate::queue(&r.key)?;
+            validate::name("consumer", &r.ack.consumer)
+        },
+        GetAckLevels => |r| validate::queue(&r.key),
+        RangeDeleteMessages => |r| {
+            validate::queue(&r.key)?;
+            validate::message_id("max", r.max)
+        },
 }
 
 store! {
@@ -143,7 +159,7 @@ store! {
     /// *Key columns*: type, name (queues); those and the message id (messages); those and the consumer (ack levels).
     ///
     /// Every operation but `create_queue` and `list_queues` must return `NotFound` if there is no such queue.
-    pub trait QueueStore via queues named "queue" {
+    pub trait QueueStore via queues named "queue" behind a front {
         /// Creates a queue. Must return `AlreadyExists` if there is one.
         write fn create_queue(CreateQueue) -> ();
 

@@ -4,6 +4,7 @@ use super::request::requests;
 use crate::blob::Blob;
 use crate::ids::{AttemptId, RangeId, ShardId};
 use crate::time::Timestamp;
+use crate::validate;
 
 /// A shard as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,14 +62,18 @@ pub struct AssertShardOwnership {
     pub range_id: RangeId,
 }
 
-requests! { sharded: GetOrCreateShard, GetShard, UpdateShard, AssertShardOwnership; unsharded: }
+requests! {
+    sharded: GetOrCreateShard, GetShard, AssertShardOwnership,
+        UpdateShard => |r| validate::range_id_grows(r.previous_range_id, r.range_id);
+    unsharded:
+}
 
 store! {
     /// Shards.
     ///
     /// *Key columns*: shard id. *Consistency*: reads see every acknowledged write; an update is one compare-and-set on
     /// the stored range id. *Ordering*: none, one row a shard.
-    pub trait ShardStore via shards named "shard" {
+    pub trait ShardStore via shards named "shard" behind a front {
         /// The stored shard; if there is none, creates it as given first. The initial values are ignored when it exists.
         /// Concurrent callers all get the same value.
         idempotent fn get_or_create_shard(GetOrCreateShard) -> Shard;

@@ -5,6 +5,7 @@ use crate::blob::Blob;
 use crate::ids::{AttemptId, NamespaceId, RangeId};
 use crate::page::{Page, PageRequest};
 use crate::time::Timestamp;
+use crate::validate;
 use serde::{Deserialize, Serialize};
 
 /// A task queue's key.
@@ -166,8 +167,30 @@ pub struct CompleteTasksLessThan {
 
 requests! {
     sharded: ;
-    unsharded: CreateTaskQueue, GetTaskQueue, UpdateTaskQueue, DeleteTaskQueue, ListTaskQueues, CreateTasks, GetTasks,
-        CompleteTasksLessThan
+    unsharded: ListTaskQueues,
+        CreateTaskQueue => |r| validate::task_queue(&r.key),
+        GetTaskQueue => |r| validate::task_queue(&r.key),
+        UpdateTaskQueue => |r| {
+            validate::task_queue(&r.key)?;
+            validate::range_id_grows(r.previous_range_id, r.range_id)
+        },
+        DeleteTaskQueue => |r| validate::task_queue(&r.key),
+        CreateTasks => |r| {
+            validate::task_queue(&r.key)?;
+            r.tasks.iter().try_for_each(|t| {
+                validate::subqueue(t.subqueue)?;
+                validate::pass(t.position)
+            })
+        },
+        GetTasks => |r| {
+            validate::task_queue(&r.key)?;
+            validate::subqueue(r.subqueue)
+        },
+        CompleteTasksLessThan => |r| {
+            validate::task_queue(&r.key)?;
+            validate::subqueue(r.subqueue)?;
+            r.limit.map_or(Ok(()), validate::limit)
+        },
 }
 
 store! {
@@ -177,7 +200,7 @@ store! {
     ///
     /// *Consistency*: a queue's range id fences its updates and its tasks. *Expiry*: by the store's clock; an expired queue
     /// or task is never returned, and a new one may take its place.
-    pub trait TaskStore via tasks named "task" {
+    pub trait TaskStore via tasks named "task" behind a front {
         /// Creates a queue. Must return `ConditionFailed` with the stored range id if it exists.
         write fn create_task_queue(CreateTaskQueue) -> ();
 

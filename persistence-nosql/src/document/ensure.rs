@@ -10,17 +10,11 @@ use crate::bucket::{Bucket, in_doubt};
 use crate::core::document::{CollectionDef, Partitioning, Scope};
 use crate::core::store::{CollectionChange, EnsureCollections, EnsureMode, Ensured};
 use crate::core::{Capability, Context, Error, ErrorKind, Result};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What is checked before any I/O.
-pub(super) fn validate(bucket: &Bucket, req: &EnsureCollections) -> Result<()> {
-    let mut names = BTreeSet::new();
+/// Fails for what this database cannot do, before any I/O.
+fn supported(bucket: &Bucket, req: &EnsureCollections) -> Result<()> {
     for def in &req.definitions {
-        def.validate()?;
-        if !names.insert(&def.name) {
-            return Err(Error::invalid("definition", format!("collection {}: declared twice", def.name)));
-        }
         let spans = |scope| scope == Scope::Collection && def.partition != Partitioning::Constant;
         if !bucket.crosses_partitions() && def.indexes.iter().any(|i| i.unique && spans(i.scope)) {
             return Err(Error::unsupported(Capability::CrossPartition, bucket.info.driver));
@@ -30,7 +24,8 @@ pub(super) fn validate(bucket: &Bucket, req: &EnsureCollections) -> Result<()> {
 }
 
 impl Bucket {
-    pub(super) async fn ensure_collections(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
+    pub(super) async fn ensure(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
+        supported(self, req)?;
         let (mut ensured, mut begun) = (Ensured::default(), false);
         for def in &req.definitions {
             let changes = match req.mode {

@@ -6,7 +6,6 @@ use super::keys::{self, IndexRef};
 use super::record::{Stored, components};
 use super::seek::{Candidate, Seeks, What, what};
 use crate::bucket::Bucket;
-use crate::core::document::definition::identifier;
 use crate::core::document::find::{DocumentSource, Finder, Start};
 use crate::core::document::plan::Access;
 use crate::core::document::{CollectionDef, Document, DocumentKey, Partitioning};
@@ -38,12 +37,7 @@ struct Source<'a> {
 }
 
 impl Bucket {
-    pub(super) async fn get_documents(
-        &self,
-        cx: &Context,
-        req: &GetDocuments,
-    ) -> Result<Vec<Option<Document>>> {
-        identifier(&req.collection)?;
+    pub(super) async fn get_all(&self, cx: &Context, req: &GetDocuments) -> Result<Vec<Option<Document>>> {
         let collection = self.collection(cx, &req.collection).await?;
         req.keys.iter().try_for_each(|k| collection.def().check_key(k))?;
         let found = self.stored(cx, &collection, &req.keys, Level::Quorum).await?;
@@ -61,23 +55,21 @@ impl Bucket {
 
     /// Hands a collection to core's engine.
     async fn finding(&self, cx: &Context, name: &str) -> Result<Source<'_>> {
-        identifier(name)?;
         Ok(Source { bucket: self, collection: self.collection(cx, name).await? })
     }
 
-    pub(super) async fn find_documents(&self, cx: &Context, req: &FindDocuments) -> Result<DocumentPage> {
+    pub(super) async fn find(&self, cx: &Context, req: &FindDocuments) -> Result<DocumentPage> {
         req.page.checked_size()?;
         let source = self.finding(cx, &req.collection).await?;
         source.finder(&source.ready(), self.env.clock.now()).find(cx, req).await
     }
 
-    pub(super) async fn count_documents(&self, cx: &Context, req: &CountDocuments) -> Result<u64> {
+    pub(super) async fn count_found(&self, cx: &Context, req: &CountDocuments) -> Result<u64> {
         let source = self.finding(cx, &req.collection).await?;
         source.finder(&source.ready(), self.env.clock.now()).count(cx, req).await
     }
 
-    pub(super) async fn explain_documents(&self, cx: &Context, req: &FindDocuments) -> Result<Explain> {
-        identifier(&req.collection)?;
+    pub(super) async fn explain(&self, cx: &Context, req: &FindDocuments) -> Result<Explain> {
         // As it is now, as `get_collection` tells it.
         self.reread_collection(cx, &req.collection).await?;
         let source = self.finding(cx, &req.collection).await?;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 const WINDOW: usize = 256;
 
 impl Bucket {
-    pub(super) async fn sweep_documents(&self, cx: &Context, req: &SweepDocuments) -> Result<u64> {
+    pub(super) async fn sweep(&self, cx: &Context, req: &SweepDocuments) -> Result<u64> {
         let mut removed = 0;
         let swept = self.sweep_collection(cx, req, &mut removed).await;
         // What was removed before stays so.

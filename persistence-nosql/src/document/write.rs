@@ -9,7 +9,6 @@ use super::record::Stored;
 use crate::bucket::{Bucket, Settled, Tries};
 use crate::codec::decode;
 use crate::core::document::DocumentKey;
-use crate::core::document::definition::identifier;
 use crate::core::document::write::{Action, Change, DocumentWrite, check, check_changes, decide};
 use crate::core::store::{WriteDocuments, Written};
 use crate::core::{AttemptId, Capability, Context, Error, Outcome, Result, Timestamp};
@@ -18,23 +17,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// What is checked before any I/O but for the definitions.
-pub(super) fn validate(req: &WriteDocuments) -> Result<()> {
-    if req.writes.is_empty() {
-        return Err(Error::invalid("writes", "must not be empty"));
-    }
-    let mut seen = HashSet::new();
-    for w in &req.writes {
-        identifier(&w.collection)?;
-        if !seen.insert((&w.collection, &w.key)) {
-            return Err(Error::invalid("writes", format!("{} {} is there twice", w.collection, w.key)));
-        }
-    }
-    Ok(())
-}
-
 impl Bucket {
-    pub(super) async fn write_documents(&self, cx: &Context, req: &WriteDocuments) -> Result<Vec<Written>> {
+    pub(super) async fn write_all(&self, cx: &Context, req: &WriteDocuments) -> Result<Vec<Written>> {
         let (mut tries, mut earlier) = (Tries::new(cx), Earlier::default());
         loop {
             {

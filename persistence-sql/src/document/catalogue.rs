@@ -3,7 +3,7 @@
 use super::names;
 use super::shape::Shape;
 use crate::bucket::Bucket;
-use crate::core::document::{CollectionDef, definition::identifier};
+use crate::core::document::CollectionDef;
 use crate::core::{Context, Error, Result};
 use crate::rendered::Rendered;
 use crate::value::{Kind, SqlRow, Value};
@@ -117,7 +117,6 @@ pub(super) async fn load(tx: &mut crate::tx::Tx, name: &str) -> Result<Option<Co
 impl Bucket {
     /// A collection, as it is or was a moment ago; `NotFound` if there is none.
     pub(super) async fn collection(&self, cx: &Context, name: &str) -> Result<Arc<Known>> {
-        identifier(name)?;
         if let Some((at, known)) = self.collections.known().get(name)
             && at.elapsed() < LEASE
         {

@@ -214,10 +214,9 @@ async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], begun: &Begun) ->
 }
 
 impl Bucket {
-    pub(super) async fn ensure(&self, cx: &Context, req: EnsureCollections) -> Result<Ensured> {
-        req.definitions.iter().try_for_each(CollectionDef::validate)?;
+    pub(super) async fn ensure(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
         let done = match req.mode {
-            EnsureMode::Apply => self.ensure_all(cx, &req).await,
+            EnsureMode::Apply => self.ensure_all(cx, req).await,
             mode => {
                 let mut tx = self.connection(cx).await?;
                 let mut ensured = Ensured::default();

@@ -18,7 +18,7 @@ use crate::dialect::Json;
 use crate::reject::{Class, class};
 use crate::tx::Tx;
 use crate::value::{Kind, Value};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -256,23 +256,11 @@ impl Call {
     }
 }
 
-fn distinct(writes: &[DocumentWrite]) -> Result<()> {
-    let mut seen = HashSet::new();
-    if writes.is_empty() {
-        return Err(Error::invalid("writes", "must not be empty"));
-    }
-    match writes.iter().find(|w| !seen.insert((&w.collection, &w.key))) {
-        Some(w) => Err(Error::invalid("writes", format!("{} {} twice", w.collection, w.key))),
-        None => Ok(()),
-    }
-}
-
 impl Bucket {
-    pub(super) async fn write_all(&self, cx: &Context, req: WriteDocuments) -> Result<Vec<Written>> {
-        distinct(&req.writes)?;
+    pub(super) async fn write_all(&self, cx: &Context, req: &WriteDocuments) -> Result<Vec<Written>> {
         let memory = Arc::new(Memory::default());
         for _ in 0..ROUNDS {
-            let done = self.write_round(cx, &req, &memory).await;
+            let done = self.write_round(cx, req, &memory).await;
             // Of an earlier try, a failure of the way says nothing.
             let unknown = |e: &Error| is_of_the_way(e.kind()) && memory.tried().unknown;
             let done = done.map_err(|e| if unknown(&e) { e.with_outcome(Outcome::MaybeApplied) } else { e });
