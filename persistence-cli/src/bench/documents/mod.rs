@@ -3,6 +3,7 @@
 
 mod ask;
 mod corpus;
+mod gate;
 mod hand;
 mod library;
 mod load;
@@ -11,11 +12,12 @@ mod report;
 mod rounds;
 
 use crate::output;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use corpus::Corpus;
 use library::Library;
 use persistence::Env;
+use serde_json::Value;
 
 #[derive(Args, Debug)]
 pub(super) struct Documents {
@@ -44,6 +46,10 @@ pub(super) struct Documents {
     /// Add indexes while this many writers write, instead of measuring queries; the first number of --writers that is not 1
     #[arg(long)]
     index_under_writers: bool,
+    /// Fail where a query is less than 20 times faster by index or less than 0.8 of that by hand, where a page far from the first takes
+    /// more than 3 times as long, or where a write fails or takes more than a second while indexes are added
+    #[arg(long)]
+    gate: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -66,13 +72,24 @@ pub(super) async fn run(args: &Documents) -> Result<()> {
     let done = async {
         if args.index_under_writers {
             let report = online::run(args, &library).await?;
-            return if args.json { output::json(&report.json()) } else { output::text(&report.table()) };
+            tell(args, || report.json(), || report.table())?;
+            return judge(args, &report.misses());
         }
         let report = rounds::run(args, &library).await?;
-        if args.json { output::json(&report.json()) } else { output::text(&report.table()) }
+        tell(args, || report.json(), || report.table())?;
+        judge(args, &report.misses())
     };
     let done = done.await;
     let closed = db.close().await;
     done?;
     closed.context("closing the database")
+}
+
+fn tell(args: &Documents, json: impl FnOnce() -> Value, table: impl FnOnce() -> String) -> Result<()> {
+    if args.json { output::json(&json()) } else { output::text(&table()) }
+}
+
+fn judge(args: &Documents, misses: &[String]) -> Result<()> {
+    ensure!(!args.gate || misses.is_empty(), "not reached:\n{}", misses.join("\n"));
+    Ok(())
 }

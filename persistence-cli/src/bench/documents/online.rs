@@ -3,6 +3,7 @@
 use super::Documents;
 use super::ask::{Ask, Asked};
 use super::corpus::{Corpus, definition};
+use super::gate;
 use super::library::Library;
 use super::load::load;
 use crate::bench::measure::histogram;
@@ -180,6 +181,14 @@ impl Online {
             thousands(f64::from(u32::try_from(self.documents).unwrap_or(u32::MAX))),
             self.writers,
         )
+    }
+
+    /// What is not reached.
+    pub(super) fn misses(&self) -> Vec<String> {
+        let phases = PHASES.iter().zip(&self.phases);
+        phases
+            .flat_map(|(name, p)| gate::writes(name, p.failed.len(), quantile_of(&p.latencies, 1.0)))
+            .collect()
     }
 
     pub(super) fn json(&self) -> Value {

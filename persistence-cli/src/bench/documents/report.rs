@@ -2,6 +2,7 @@
 
 use super::Documents;
 use super::corpus::Corpus;
+use super::gate;
 use crate::bench::measure::Measured;
 use crate::bench::report::{load_average, quantile, thousands};
 use crate::output;
@@ -117,6 +118,13 @@ impl Report {
         Some(pages.next()?.p50()? / first)
     }
 
+    /// What is not reached, of queries.
+    pub(super) fn misses(&self) -> Vec<String> {
+        let queries = self.lines.iter().filter(|l| !l.index.is_empty());
+        let missed = queries.flat_map(|l| gate::query(&l.name, l.gain(), l.ratio()));
+        missed.chain(gate::deep(self.deep())).collect()
+    }
+
     fn per_second(&self, took: Duration) -> f64 {
         f64::from(u32::try_from(self.documents).unwrap_or(u32::MAX)) / took.as_secs_f64()
     }
@@ -180,7 +188,6 @@ impl Report {
             json!({
                 "what": l.name,
                 "index": l.index,
-                "scan": false,
                 "gain": l.gain(),
                 "ratio": l.ratio(),
                 "p50_ms": l.p50(),
