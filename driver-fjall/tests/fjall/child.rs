@@ -48,6 +48,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
             "open" => say_open(&path).await,
             "read" => say_read(&path).await,
             "write" => write_for_ever(&path, 8, u32::MAX).await,
+            "documents" => crate::documents::write_for_ever(&path).await,
             "write-some" => write_for_ever(&path, 64, 20).await,
             "write-one-by-one" => write_for_ever(&path, 1, 60).await,
             _ => panic!("no role {role}"),
@@ -57,7 +58,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
 }
 
 /// One call, so that a line is never cut in two and never held back.
-fn say(line: String) {
+pub(crate) fn say(line: String) {
     std::io::stdout().write_all(format!("{line}\n").as_bytes()).expect("stdout");
 }
 

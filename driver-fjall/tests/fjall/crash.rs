@@ -18,13 +18,13 @@ pub(crate) const CASES: &[(&str, Case)] = &[
 /// How often the writer of one store is killed.
 const LIVES: usize = 10;
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
     println!("seed {now}");
     u64::from(now)
 }
 
-fn kills() -> usize {
+pub(crate) fn kills() -> usize {
     std::env::var("PERSISTENCE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(10)
 }
 
@@ -82,7 +82,14 @@ fn kill_a_writer(
     random: &mut Random,
     there: HashMap<u32, u32>,
 ) -> Result<HashMap<u32, u32>, Failed> {
-    let mut writer = child::command("write", path, &[]).spawn()?;
+    let mut acks = there;
+    acks.extend(acknowledged(&said_before_its_end("write", path, random)?));
+    verify(path, &acks, 8)
+}
+
+/// What a process in this role says between being ready and being killed, some time after that.
+pub(crate) fn said_before_its_end(role: &str, path: &Path, random: &mut Random) -> Result<String, Failed> {
+    let mut writer = child::command(role, path, &[]).spawn()?;
     let mut lines = BufReader::new(writer.stdout.take().ok_or("no stdout")?);
     let mut ready = String::new();
     lines.read_line(&mut ready)?;
@@ -94,10 +101,7 @@ fn kill_a_writer(
     sleep(Duration::from_micros(random.below(150_000) as u64));
     writer.kill()?;
     writer.wait()?;
-    let said = reader.join().map_err(|_| "the reader panicked")??;
-    let mut acks = there;
-    acks.extend(acknowledged(&said));
-    verify(path, &acks, 8)
+    Ok(reader.join().map_err(|_| "the reader panicked")??)
 }
 
 fn killed_while_creating() -> Result<(), Failed> {

@@ -4,6 +4,7 @@ mod behaviour;
 mod child;
 mod crash;
 mod damage;
+mod documents;
 mod support;
 mod syscalls;
 mod torn;
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
         return child::run(&role);
     }
     let args = Arguments::from_args();
-    let groups = [behaviour::CASES, crash::CASES, damage::CASES, torn::CASES];
+    let groups = [behaviour::CASES, crash::CASES, damage::CASES, documents::CASES, torn::CASES];
     let mut trials: Vec<Trial> =
         groups.into_iter().flatten().map(|(name, case)| Trial::test(*name, *case)).collect();
     trials.extend(syscalls::trials());
