@@ -26,7 +26,7 @@ pub(super) fn conjuncts(filter: &Filter) -> Parts<'_> {
 }
 
 /// The parts of which any must hold, those of alternatives within alternatives among them.
-fn alternatives(filter: &Filter) -> Parts<'_> {
+pub(super) fn alternatives(filter: &Filter) -> Parts<'_> {
     match filter {
         Filter::Any(any) => any.iter().flat_map(alternatives).collect(),
         Filter::All(all) if all.len() == 1 => alternatives(&all[0]),

@@ -18,11 +18,14 @@ pub(super) struct Used<'a> {
     pub(super) equal: BTreeSet<&'a str>,
     pub(super) range: Option<&'a str>,
     pub(super) ids: bool,
+    /// Attributes that all entries have.
+    pub(super) there: BTreeSet<&'a str>,
 }
 
 impl Used<'_> {
     pub(super) fn weight(&self) -> usize {
-        2 * (usize::from(self.partition) + self.equal.len()) + usize::from(self.range.is_some() || self.ids)
+        let some = self.range.is_some() || self.ids || !self.there.is_empty();
+        2 * (usize::from(self.partition) + self.equal.len()) + usize::from(some)
     }
 }
 
@@ -33,7 +36,8 @@ pub(super) struct Conditions<'a> {
     pub(super) equal: BTreeMap<&'a str, Vec<Scalar>>,
     pub(super) range: BTreeMap<&'a str, (Bound<Scalar>, Bound<Scalar>)>,
     pub(super) ids: Option<(Bound<DocumentId>, Bound<DocumentId>)>,
-    pub(super) undeclared: Vec<&'a Path>,
+    /// Attributes that must have a value, whatever it is: an index has just the documents that have its keys.
+    pub(super) there: BTreeSet<&'a str>,
     /// Attributes that have a value wherever the conjunction holds.
     implied: BTreeSet<&'a str>,
     /// Some part is decided on documents only.
@@ -65,21 +69,20 @@ impl<'a> Conditions<'a> {
                 (a, _) => {
                     self.residual = true;
                     self.implied.extend(a);
-                    self.undeclared.extend(a.is_none().then_some(p));
                 }
             },
             Filter::Prefix(p, s) => match one(p) {
                 Some(a) => self.within(a, prefix(s)),
-                None => self.only_on_documents(p),
+                None => self.residual = true,
             },
-            Filter::Contains(p, v) => self.contains(def.elements_at(p), p, vec![v.clone()]),
-            Filter::ContainsAny(p, vs) => self.contains(def.elements_at(p), p, vs.clone()),
+            Filter::Contains(p, v) => self.contains(def.elements_at(p), vec![v.clone()]),
+            Filter::ContainsAny(p, vs) => self.contains(def.elements_at(p), vs.clone()),
             Filter::ContainsAll(p, vs) if !vs.is_empty() => {
-                self.contains(def.elements_at(p), p, vec![vs[0].clone()]);
+                self.contains(def.elements_at(p), vec![vs[0].clone()]);
                 self.residual |= vs.len() > 1;
             }
             Filter::HasEntry(p, k, v) => {
-                self.contains(def.entries_at(p), p, vec![Scalar::Str(entry(k, v))]);
+                self.contains(def.entries_at(p), vec![Scalar::Str(entry(k, v))]);
                 self.residual = true;
             }
             Filter::Id(from, to) => {
@@ -91,19 +94,17 @@ impl<'a> Conditions<'a> {
             }
             Filter::NotIn(p, _) => {
                 self.implied.extend(one(p));
-                self.only_on_documents(p);
-            }
-            Filter::Exists(p) => {
-                self.implied.extend(one(p));
                 self.residual = true;
             }
+            Filter::Exists(p) => match one(p) {
+                Some(a) => {
+                    self.implied.insert(a);
+                    self.there.insert(a);
+                }
+                None => self.residual = true,
+            },
             _ => self.residual = true,
         }
-    }
-
-    fn only_on_documents(&mut self, path: &'a Path) {
-        self.residual = true;
-        self.undeclared.push(path);
     }
 
     fn equals(
@@ -138,12 +139,12 @@ impl<'a> Conditions<'a> {
             None if known => {}
             None => {
                 self.never |= values.is_empty();
-                self.only_on_documents(path);
+                self.residual = true;
             }
         }
     }
 
-    fn contains(&mut self, attribute: Option<&'a Attribute>, path: &'a Path, mut values: Vec<Scalar>) {
+    fn contains(&mut self, attribute: Option<&'a Attribute>, mut values: Vec<Scalar>) {
         sort(&mut values);
         self.never |= values.is_empty();
         match attribute {
@@ -151,8 +152,7 @@ impl<'a> Conditions<'a> {
             Some(a) if !self.equal.contains_key(&*a.name) => {
                 self.equal.insert(&a.name, values);
             }
-            Some(_) => self.residual = true,
-            None => self.only_on_documents(path),
+            _ => self.residual = true,
         }
     }
 
@@ -194,6 +194,7 @@ impl<'a> Conditions<'a> {
             && self.equal.keys().all(|a| used.equal.contains(a))
             && self.range.keys().all(|a| used.range == Some(*a))
             && (self.ids.is_none() || used.ids)
+            && self.there.is_subset(&used.there)
     }
 }
 

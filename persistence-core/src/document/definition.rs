@@ -272,7 +272,7 @@ impl CollectionDef {
         Ok(())
     }
 
-    fn validate_index(&self, index: &IndexDef) -> Result<()> {
+    pub(super) fn validate_index(&self, index: &IndexDef) -> Result<()> {
         identifier(&index.name)?;
         let broken = |rule: &str| Err(bad(format!("index {}: {rule}", index.name)));
         if index.scope == Scope::Partition && self.partition == Partitioning::Spread {

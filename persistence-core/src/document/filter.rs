@@ -1,6 +1,6 @@
 //! Conditions on documents. Every leaf but `IsNull` is false of a missing or null value, also `Ne` and `NotIn`.
 
-use super::definition::{CollectionDef, IdKind, Missing, Partitioning};
+use super::definition::{CollectionDef, IdKind, Partitioning};
 use super::path::Path;
 use super::scalar::{KeyType, MAX_TEXT, Scalar};
 use super::value::entry;
@@ -34,7 +34,7 @@ pub enum Filter {
     ContainsAll(Path, Vec<Scalar>),
     /// The array has one of these elements.
     ContainsAny(Path, Vec<Scalar>),
-    /// The object has a member of this name.
+    /// The object has a member of this name. No index decides that.
     HasKey(Path, String),
     /// The object has this member, and it is this text.
     HasEntry(Path, String, String),
@@ -42,7 +42,7 @@ pub enum Filter {
     Prefix(Path, String),
     /// The value is missing or null.
     IsNull(Path),
-    /// The value is there and not null.
+    /// The value is there and not null. An index by it decides that.
     Exists(Path),
     /// The id is in this range.
     Id(Bound<DocumentId>, Bound<DocumentId>),
@@ -308,8 +308,11 @@ fn object<'v>(path: &Path, body: &'v Value) -> Option<&'v serde_json::Map<String
     path.find(body).first().and_then(|v| v.as_object())
 }
 
-/// Whether there is something at a path that is not null. A default is a value.
+/// Whether there is something at a path that is not null. Of an attribute it is what an index has: a default is a value, and what
+/// does not fit, as it was stored before, is none.
 fn exists(def: &CollectionDef, path: &Path, body: &Value) -> bool {
-    let defaulted = def.attribute_at(path).is_some_and(|a| matches!(a.missing, Missing::Default(_)));
-    defaulted || path.find(body).iter().any(|v| !v.is_null())
+    match def.attribute_at(path) {
+        Some(a) => a.values(body).is_ok_and(|values| !values.is_empty()),
+        None => path.find(body).iter().any(|v| !v.is_null()),
+    }
 }

@@ -9,6 +9,7 @@
 //! | [`limits`] | how much may be declared, the same on every database |
 //! | [`filter`] | conditions, decided in one place for all drivers |
 //! | [`plan`] | which index answers a query, and what of it |
+//! | [`needed`] | what to declare so that a query is answered that no index answers |
 //! | [`find`] | running a plan on whatever can read index entries: pages, order, budgets |
 //! | [`mod@write`] | what a write does to a document, as a pure function |
 //! | [`tells`] | what became of a write whose answer was lost |
@@ -20,13 +21,16 @@ pub mod definition;
 pub mod filter;
 pub mod find;
 mod form;
+mod guess;
 pub mod limits;
+pub mod needed;
 mod page;
 pub mod path;
 pub mod plan;
 pub mod scalar;
 pub mod tells;
 pub(crate) mod tries;
+mod undecided;
 pub mod value;
 pub mod write;
 

@@ -11,7 +11,7 @@ use super::filter::Filter;
 use super::path::Path;
 use super::scalar::Scalar;
 use super::{DocumentId, DocumentKey};
-use crate::error::{Detail, Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -105,6 +105,7 @@ pub struct Plan {
 }
 
 /// A query as the planner sees it; its filter is checked.
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// The collection.
     pub def: &'a CollectionDef,
@@ -130,14 +131,17 @@ const FEW_PARTITIONS: usize = 100;
 pub const MAX_COMBINATIONS: usize = 1000;
 
 impl Question<'_> {
-    /// The best plan; `Unindexed` with the index to declare when there is none that reads chosen documents only.
+    /// The best plan; `Unindexed` with the indexes to declare when there is none that reads chosen documents only.
     pub fn plan(&self) -> Result<Plan> {
+        self.planned()?.ok_or_else(|| self.unindexed())
+    }
+
+    /// The best plan; none when there is none that reads chosen documents only.
+    pub(super) fn planned(&self) -> Result<Option<Plan>> {
+        self.check_hint()?;
         let common = Conditions::of(self.def, &conjuncts(self.filter));
         self.check_order(&common)?;
-        let id_order =
-            self.id_order.or_else(|| self.order.last().map(|o| o.direction)).unwrap_or(Direction::Ascending);
-        let fixed = |o: &&OrderBy| !self.attribute(&o.path).is_some_and(|a| common.is_fixed(a));
-        let order: Vec<OrderBy> = self.order.iter().filter(fixed).cloned().collect();
+        let (order, id_order) = self.order_left(&common);
         let mut best: Option<Vec<Found<'_>>> = None;
         for way in ways(self.filter) {
             let found: Option<Vec<Option<Found<'_>>>> =
@@ -148,21 +152,41 @@ impl Question<'_> {
                 best = Some(found);
             }
         }
-        match best {
-            Some(found) if self.scan || !found.iter().any(|f| f.scan) => Ok(Plan {
-                sort: found.iter().any(|f| !f.native),
-                scan: found.iter().any(|f| f.scan),
-                narrow: self.narrow(&found, &order, id_order),
-                branches: found.into_iter().map(Found::branch).collect(),
-                order,
-                id_order,
-            }),
-            _ => Err(Error::new(Detail::Unindexed { index: self.needed(&common) })),
-        }
+        let best = best.filter(|found| self.scan || !found.iter().any(|f| f.scan));
+        Ok(best.map(|found| Plan {
+            sort: found.iter().any(|f| !f.native),
+            scan: found.iter().any(|f| f.scan),
+            narrow: self.narrow(&found, &order, id_order),
+            branches: found.into_iter().map(Found::branch).collect(),
+            order,
+            id_order,
+        }))
     }
 
-    fn attribute(&self, path: &Path) -> Option<&str> {
+    /// The order of what is not the same in all documents, and that of ids.
+    pub(super) fn order_left(&self, common: &Conditions<'_>) -> (Vec<OrderBy>, Direction) {
+        let last = self.order.last().map(|o| o.direction);
+        let id_order = self.id_order.or(last).unwrap_or(Direction::Ascending);
+        let fixed = |o: &&OrderBy| !self.attribute(&o.path).is_some_and(|a| common.is_fixed(a));
+        (self.order.iter().filter(fixed).cloned().collect(), id_order)
+    }
+
+    /// Whether no access of a conjunction would read documents that no condition chose.
+    pub(super) fn chooses(&self, parts: &Parts<'_>, order: &[OrderBy], id_order: Direction) -> bool {
+        let found = self.branch(parts.clone(), order, id_order);
+        found.is_some_and(|found| found.is_none_or(|found| !found.scan))
+    }
+
+    pub(super) fn attribute(&self, path: &Path) -> Option<&str> {
         self.def.attribute_at(path).map(|a| &*a.name)
+    }
+
+    fn check_hint(&self) -> Result<()> {
+        let Some(hint) = self.hint.filter(|hint| self.def.index_named(hint).is_none()) else { return Ok(()) };
+        let all: Vec<&str> = self.def.indexes.iter().map(|i| &*i.name).collect();
+        let there =
+            if all.is_empty() { "it has none".to_owned() } else { format!("it has {}", all.join(", ")) };
+        Err(Error::invalid("hint", format!("{hint:?} is no index of {}; {there}", self.def.name)))
     }
 
     fn check_order(&self, common: &Conditions<'_>) -> Result<()> {
@@ -270,12 +294,13 @@ impl Question<'_> {
         // Ids choose where they are in order: not among the documents of all partitions.
         let ids = if rest.is_empty() && !crawl { c.ids.clone() } else { None };
         used.ids = ids.is_some();
+        used.there = def.keys.iter().map(|k| &*k.attribute).filter(|a| c.there.contains(a)).collect();
         let native = match crawl {
             true => None,
             false if self.unordered => Some(false),
             false => self.native(rest, def.id_order, order, id_order),
         };
-        let chosen = used.partition || !equal.is_empty() || range.is_some() || ids.is_some();
+        let chosen = used.weight() > 0;
         // Whole partitions and whole collections in an order are no scans where nothing else was asked for.
         let scan = !chosen && (!parts.is_empty() || crawl || native.is_none());
         let covered = c.is_covered_by(&used);
@@ -313,32 +338,6 @@ impl Question<'_> {
             self.attribute(&o.path) == Some(&*k.attribute) && (k.direction != o.direction) == reverse
         };
         rest.iter().zip(order).all(fits).then_some(reverse)
-    }
-
-    /// The index to declare, in words.
-    fn needed(&self, c: &Conditions<'_>) -> String {
-        let mut keys: Vec<String> = Vec::new();
-        if c.partition.is_some() {
-            keys.push("in its partition".to_owned());
-        }
-        let path = |name: &str| {
-            self.def.attribute_named(name).map_or_else(|| name.to_owned(), |a| a.path.to_string())
-        };
-        keys.extend(c.equal.keys().map(|name| path(name)));
-        keys.extend(c.undeclared.iter().map(|p| format!("{p} (to be declared as an attribute)")));
-        if c.ids.is_some() && keys.is_empty() && c.range.is_empty() {
-            return format!("an index of {} by id", self.def.name);
-        }
-        let ordered = |name: &str| self.order.iter().any(|o| self.attribute(&o.path) == Some(name));
-        keys.extend(c.range.keys().filter(|name| !ordered(name)).take(1).map(|name| path(name)));
-        for o in self.order {
-            let direction = if o.direction == Direction::Descending { " desc" } else { "" };
-            keys.push(format!("{}{direction}", o.path));
-        }
-        if keys.is_empty() {
-            keys.push("id".to_owned());
-        }
-        format!("an index of {} by {}", self.def.name, keys.join(", "))
     }
 }
 

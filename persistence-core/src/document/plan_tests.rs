@@ -1,8 +1,9 @@
 use super::super::conditions::prefix;
 use super::super::definition::{Attribute, IdKind};
+use super::super::needed::Needed;
 use super::super::scalar::{KeyType, TimeUnit};
 use super::*;
-use crate::error::ErrorKind;
+use crate::error::{Detail, ErrorKind};
 
 fn path(p: &str) -> Path {
     p.parse().unwrap()
@@ -285,4 +286,133 @@ fn constants_of_all_types_have_an_order() {
     let of = |p: &str| Filter::In(path(p), mixed.clone());
     let p = plan(of("project").and(of("free")), &[], None, false).unwrap();
     assert_eq!(p.branches[0].access.partitions.as_ref().map(Vec::len), Some(40));
+}
+
+/// What an error says, and what it says to declare.
+fn unindexed(filter: Filter, order: &[OrderBy]) -> (String, Option<Needed>) {
+    match plan(filter, order, None, false).unwrap_err().detail() {
+        Detail::Unindexed { advice, declare } => (advice.clone(), declare.clone().map(|needed| *needed)),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_index_that_is_named_helps() {
+    let exists = |p: &str| Filter::Exists(path(p));
+    let label = Filter::HasEntry(path("labels"), "k".to_owned(), "v".to_owned());
+    for (filter, order, wanted) in [
+        (Filter::everything(), vec![], "an index of c by id"),
+        (Filter::everything(), newest(), "an index of c by updated desc"),
+        (Filter::eq(path("kind"), 1), vec![], "an index of c by kind"),
+        (Filter::eq(path("kind"), 1), newest(), "an index of c by kind, updated desc"),
+        (Filter::gt(path("kind"), 1), newest(), "an index of c by kind"),
+        (Filter::gt(path("kind"), 1), vec![OrderBy::desc(path("kind"))], "an index of c by kind desc"),
+        (exists("kind").and(Filter::ne(path("kind"), 1)), vec![], "an index of c by kind"),
+        (Filter::eq(path("a.b"), 1), vec![], "an index of c by a.b (to be declared as an attribute)"),
+        (label, vec![], "an index of c by labels (to be declared as an attribute)"),
+        // What is declared is enough.
+        (Filter::eq(path("free"), 1).and(Filter::eq(path("kind"), 1)), vec![], "an index of c by kind"),
+        (
+            Filter::Any(vec![Filter::eq(path("name"), "a"), Filter::lt(path("kind"), 1)]),
+            vec![],
+            "an index of c by kind",
+        ),
+        (
+            Filter::Any(vec![
+                Filter::eq(path("free"), 1),
+                Filter::lt(path("kind"), 1),
+                Filter::gt(path("kind"), 7),
+            ]),
+            vec![],
+            "an index of c by free (to be declared as an attribute) and an index of c by kind",
+        ),
+    ] {
+        let (advice, needed) = unindexed(filter.clone(), &order);
+        assert_eq!(advice, format!("declare {wanted}"), "{filter:?}");
+        let wider = needed.unwrap().added_to(def());
+        wider.validate().unwrap();
+        let filter = filter.checked(&wider).unwrap();
+        let ready = &|_| true;
+        let (def, order) = (&wider, &order[..]);
+        let question = Question {
+            def,
+            ready,
+            filter: &filter,
+            order,
+            id_order: None,
+            unordered: false,
+            scan: false,
+            hint: None,
+        };
+        assert!(!question.plan().unwrap().scan, "{filter:?}");
+    }
+}
+
+#[test]
+fn what_no_index_decides_is_told() {
+    let any = Filter::Any(vec![Filter::eq(path("name"), "a"), Filter::IsNull(path("kind"))]);
+    let mixed = Filter::In(path("free"), vec![1.into(), "a".into()]);
+    for (filter, wanted) in [
+        (Filter::ne(path("name"), "secret"), "decide name != …: add"),
+        (Filter::NotIn(path("name"), vec!["secret".into()]), "decide name not in …: add"),
+        (Filter::IsNull(path("name")), "decide name is null: add"),
+        (Filter::HasKey(path("labels"), "secret".to_owned()), "decide that labels has a key ("),
+        (any, "decide kind is null: add"),
+        (mixed, "decide its conditions: add"),
+        (
+            Filter::Any((0..33).map(|i| Filter::eq(path("name"), format!("{i}"))).collect()),
+            "more than 32 alternatives",
+        ),
+    ] {
+        let (advice, needed) = unindexed(filter.clone(), &[]);
+        assert!(advice.contains(wanted) && !advice.contains("secret"), "{advice}");
+        assert_eq!(needed, None, "{filter:?}");
+    }
+}
+
+#[test]
+fn hints_and_indexes_that_are_built_are_told_apart() {
+    let def = def();
+    let filter = Filter::Prefix(path("name"), "a".to_owned());
+    let ask = |hint, ready: &(dyn Fn(usize) -> bool + Sync)| {
+        let order = [];
+        let question = Question {
+            def: &def,
+            ready,
+            filter: &filter,
+            order: &order,
+            id_order: None,
+            unordered: false,
+            scan: false,
+            hint,
+        };
+        question.plan()
+    };
+    let unknown = ask(Some("nope"), &|_| true).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::InvalidArgument);
+    assert!(unknown.to_string().contains("it has page, by_kind, by_name"), "{unknown}");
+    let wrong = ask(Some("page"), &|_| true).unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Unindexed);
+    assert!(wrong.to_string().contains("ask without a hint"), "{wrong}");
+    assert!(ask(Some("by_name"), &|_| true).is_ok());
+    let unbuilt = ask(None, &|i| i != 2).unwrap_err();
+    assert!(unbuilt.to_string().contains("by_name of c is declared, but not built yet"), "{unbuilt}");
+}
+
+#[test]
+fn an_index_has_just_what_exists() {
+    let owned = |filter: Filter| plan(filter, &[], None, false).unwrap();
+    let p = owned(Filter::Exists(path("name")));
+    assert_eq!((index(&p).as_deref(), p.branches[0].covered, p.scan), (Some("by_name"), true, false));
+    assert_eq!(p.branches[0].access.range, (Bound::Unbounded, Bound::Unbounded));
+    let p = plan(project().and(Filter::Exists(path("name"))), &[OrderBy::asc(path("name"))], None, false)
+        .unwrap();
+    assert_eq!((index(&p).as_deref(), p.branches[0].covered, p.sort), (Some("one_name"), true, false));
+    let p = owned(Filter::eq(path("name"), "a").and(Filter::Exists(path("updated"))));
+    assert_eq!((index(&p).as_deref(), p.branches[0].covered), (Some("by_name"), true));
+    // Of several values an index does not tell whether there is an array.
+    assert_eq!(
+        plan(Filter::Exists(path("tags")), &[], None, false).unwrap_err().kind(),
+        ErrorKind::Unindexed
+    );
 }

@@ -1,6 +1,7 @@
 //! What an error carries, kind by kind.
 
 use crate::capability::Capability;
+use crate::document::needed::Needed;
 use crate::ids::{RangeId, RunId, ShardId};
 use crate::store::CurrentRecord;
 use std::time::Duration;
@@ -77,7 +78,7 @@ impl ErrorKind {
 }
 
 /// What was found, with everything the caller needs to act without another read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Detail {
     /// See [`ErrorKind::InvalidArgument`].
@@ -167,10 +168,12 @@ pub enum Detail {
         limit: u64,
     },
     /// See [`ErrorKind::Unindexed`].
-    #[error("no usable index; declare {index}")]
+    #[error("no usable index; {advice}")]
     Unindexed {
-        /// The index that would serve the query.
-        index: String,
+        /// What to do about it, in words.
+        advice: String,
+        /// What to declare so that the query is answered; none where nothing helps that could be declared.
+        declare: Option<Box<Needed>>,
     },
     /// See [`ErrorKind::ResourceExhausted`].
     #[error("{cause} exhausted ({scope})")]

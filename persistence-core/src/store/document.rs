@@ -102,7 +102,7 @@ pub struct Written {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::exhaustive_enums)]
 pub enum ScanPolicy {
-    /// It may not; it fails with `Unindexed`, which names the index to declare.
+    /// It may not; it fails with `Unindexed`, which names the indexes to declare, or says what no index can decide.
     #[default]
     Forbid,
     /// It may look at so many.

@@ -172,7 +172,7 @@ impl Visibility {
         }
         let compiled = compiled.map_err(QueryError::refused)?;
         if !compiled.indexed && query.condition.is_some() && scan == ScanPolicy::Forbid {
-            return Err(Error::new(Detail::Unindexed { index: needed(&compiled) }));
+            return Err(Error::new(Detail::Unindexed { advice: needed(&compiled), declare: None }));
         }
         Ok((setup, compiled))
     }
@@ -215,10 +215,12 @@ fn needed(compiled: &Compiled) -> String {
     let indexed = indexed.join(", ");
     match &compiled.unindexed {
         Some(field) => {
-            format!("a search attribute for {field}, or ask for {indexed} or a search attribute as well")
+            format!(
+                "declare a search attribute for {field}, or ask for {indexed} or a search attribute as well"
+            )
         }
         None => format!(
-            "nothing, but ask in each of at most {MAX_BRANCHES} alternatives for {indexed} or a search attribute, with anything but !="
+            "ask in each of at most {MAX_BRANCHES} alternatives for {indexed} or a search attribute, with anything but !="
         ),
     }
 }

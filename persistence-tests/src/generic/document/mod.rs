@@ -18,6 +18,7 @@ mod reopen;
 mod sizes;
 mod together;
 mod typed;
+mod unindexed;
 mod unique;
 mod write;
 
@@ -32,6 +33,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         together::cases(),
         unique::cases(),
         query::cases(),
+        unindexed::cases(),
         limits::cases(),
         paging::cases(),
         random::cases(),

@@ -139,4 +139,42 @@ crate::cases! {
         docs.hide(&at("p", "e"), write::Pre::None).await?;
         assert_eq!(docs.count(x(), ScanPolicy::Forbid).await?, 2);
     }
+    /// What was stored before an attribute was declared, and does not fit it, is not there: neither for an index nor for who looks at
+    /// documents.
+    #[covers("document.find_documents", "document.count_documents", "document.explain_documents")]
+    async fn what_does_not_fit_does_not_exist(t) {
+        let bare = CollectionDef::new(collection_name(t), IdKind::Text).partition_by(path("project"));
+        let mut docs = Docs::ensured(t, bare).await?;
+        let long = "x".repeat(41);
+        let values = [json!("b"), json!(5), json!(long), Value::Null, json!({"a": "b"}), json!(["b"]), json!(true), json!("a")];
+        for (n, value) in values.iter().enumerate() {
+            let body = json!({"project": "p", "name": value, "kind": value});
+            docs.put(&at("p", &format!("d{n}")), body).await?;
+        }
+        docs.def = docs
+            .def
+            .clone()
+            .attribute(Attribute::new("name", path("name"), KeyType::Str { max: 40 }))
+            .attribute(Attribute::new("kind", path("kind"), KeyType::I64).default_value(0))
+            .index(IndexDef::new("by_name").asc("name"))
+            .index(IndexDef::new("by_kind").in_partition().asc("kind"));
+        docs.ensure(EnsureMode::Apply).await?;
+        let within = || Filter::eq(path("project"), "p");
+        for (attribute, there) in [("name", vec!["d0", "d7"]), ("kind", vec!["d1", "d3"])] {
+            let (exists, lacks) = (Filter::Exists(path(attribute)), Filter::IsNull(path(attribute)));
+            let indexed = if attribute == "name" { exists.clone() } else { within().and(exists.clone()) };
+            let query = docs.query(indexed.clone(), &[OrderBy::asc(path(attribute))], 7);
+            let explained = docs.explain(&query).await?;
+            assert_eq!(explained.accesses[0].index.as_deref(), Some(&*format!("by_{attribute}")), "{explained:?}");
+            assert!(!explained.scan && !explained.accesses[0].residual, "{explained:?}");
+            let mut found: Vec<_> = docs.all(&query).await?.into_iter().map(|d| d.key.id.to_string()).collect();
+            found.sort();
+            assert_eq!(found, there);
+            assert_eq!(docs.count(indexed, ScanPolicy::Forbid).await?, there.len() as u64);
+            assert_eq!(docs.ids(within().and(exists), &[]).await?, there, "by documents");
+            let others = docs.ids(within().and(lacks), &[]).await?;
+            assert_eq!(others.len(), values.len() - there.len(), "{others:?}");
+            assert!(others.iter().all(|id| !there.contains(&&**id)), "{others:?}");
+        }
+    }
 }

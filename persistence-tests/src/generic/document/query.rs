@@ -46,6 +46,7 @@ crate::cases! {
             (project().and(Filter::gt(path("updated_at"), Timestamp(95_000))), newest(), "page", "d00 d02 d04"),
             (Filter::eq(path("enabled"), true).and(Filter::eq(path("sync.state"), 0)), vec![], "by_state", "d00 d04 d08"),
             (Filter::id("d05"), vec![], "by_id", "d05"),
+            (Filter::Exists(path("name")), vec![OrderBy::asc(path("name"))], "by_name", "d00 d01 d10 d11 d02 d03 d04 d05 d06 d07 d08 d09"),
             (Filter::everything(), vec![], "by_id", "d00 d01 d02 d03 d04 d05 d06 d07 d08 d09 d10 d11"),
         ] {
             let query = FindDocuments { id_order: Some(Direction::Ascending), ..docs.query(filter, &order, 5) };
@@ -100,13 +101,13 @@ crate::cases! {
         for (filter, order, needed) in [
             (Filter::eq(path("free"), 1), vec![], "free"),
             (Filter::eq(path("kind"), 1), vec![], "kind"),
-            (Filter::ne(path("name"), "x"), vec![], "index"),
-            (Filter::IsNull(path("name")), vec![], "index"),
+            (Filter::ne(path("name"), "x"), vec![], "no index can decide name != "),
+            (Filter::IsNull(path("name")), vec![], "no index can decide name is null"),
             (Filter::everything(), vec![OrderBy::desc(path("sync.state"))], "sync.state desc"),
         ] {
             let query = docs.query(filter.clone(), &order, 5);
             let e = failed(docs.page(&query).await, ErrorKind::Unindexed);
-            assert!(matches!(e.detail(), Detail::Unindexed { index } if index.contains(needed)), "{e}");
+            assert!(matches!(e.detail(), Detail::Unindexed { advice, .. } if advice.contains(needed)), "{e}");
             assert!(docs.explain(&query).await?.scan);
             let scan = ScanPolicy::Allow { max_documents: 100 };
             let found = docs.all(&FindDocuments { scan, ..query.clone() }).await?;
@@ -178,6 +179,10 @@ crate::cases! {
         }
         let hint = |name: &str| FindDocuments { hint: Some(name.to_owned()), ..docs.query(Filter::id("d01"), &[], 5) };
         assert_eq!(docs.all(&hint("by_id")).await?.len(), 1);
-        failed(docs.page(&hint("nope")).await, ErrorKind::Unindexed);
+        let e = failed(docs.page(&hint("nope")).await, ErrorKind::InvalidArgument);
+        assert!(e.to_string().contains("it has page, by_kind, mixed, by_name"), "{e}");
+        invalid(docs.explain(&hint("nope")).await);
+        let e = failed(docs.page(&hint("by_name")).await, ErrorKind::Unindexed);
+        assert!(e.to_string().contains("ask without a hint"), "{e}");
     }
 }

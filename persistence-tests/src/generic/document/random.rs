@@ -2,11 +2,11 @@
 
 use super::oracle::Oracle;
 use crate::build::document::*;
-use persistence_core::document::plan::OrderBy;
+use persistence_core::document::plan::{OrderBy, Question};
 use persistence_core::document::write::Pre;
 use persistence_core::document::*;
 use persistence_core::store::*;
-use persistence_core::{ErrorKind, Timestamp};
+use persistence_core::{Detail, Error, ErrorKind, Timestamp};
 use serde_json::{Value, json};
 use std::ops::Bound;
 
@@ -120,6 +120,30 @@ fn order(rng: &mut fastrand::Rng) -> Vec<OrderBy> {
     order
 }
 
+/// What an error says to declare answers the query; where it says that nothing does, an index by each attribute does not.
+fn advised(def: &CollectionDef, query: &FindDocuments, e: &Error) {
+    let Detail::Unindexed { declare, .. } = e.detail() else { panic!("{e}") };
+    let one = |i: usize, a: &Attribute| IndexDef::new(format!("each_{i}")).asc(&*a.name);
+    let each = def.attributes.iter().enumerate().map(|(i, a)| one(i, a));
+    let wider = match declare {
+        Some(needed) => needed.added_to(def.clone()),
+        None => each.fold(def.clone(), CollectionDef::index),
+    };
+    wider.validate().unwrap();
+    let filter = query.filter.checked(&wider).unwrap();
+    let question = Question {
+        def: &wider,
+        ready: &|_| true,
+        filter: &filter,
+        order: &query.order,
+        id_order: query.id_order,
+        unordered: false,
+        scan: false,
+        hint: None,
+    };
+    assert_eq!(question.plan().is_ok_and(|plan| !plan.scan), declare.is_some(), "{e}: {query:?}");
+}
+
 crate::cases! {
     group: "document";
 
@@ -158,6 +182,7 @@ crate::cases! {
                 Err(e) => {
                     scanned += 1;
                     assert_eq!(e.kind(), ErrorKind::Unindexed, "{e}: {query:?}");
+                    advised(&docs.def, &query, &e);
                     assert!(explained.scan, "{query:?}");
                     docs.all(&FindDocuments { scan, ..query.clone() }).await?
                 }
