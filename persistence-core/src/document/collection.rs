@@ -2,11 +2,11 @@
 
 use super::definition::CollectionDef;
 use super::filter::Filter;
-use super::tries::Tries;
+use super::update::update_document;
 use super::write::{Action, DocumentWrite, Pre};
 use super::{Document, DocumentKey};
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::AttemptId;
 use crate::page::{PageRequest, PageToken};
 use crate::persistence::Persistence;
@@ -15,11 +15,13 @@ use crate::time::Timestamp;
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 mod many;
 
+pub use super::update::{DEFAULT_TRIES, Update};
 pub use many::Changed;
 
 /// A type whose values are documents of one collection.
@@ -117,19 +119,6 @@ pub struct Found<T> {
     pub budget_exhausted: bool,
 }
 
-/// What the closure of an [`update`](Collection::update) wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)]
-pub enum Update {
-    /// Write what it made.
-    Write,
-    /// Leave the document as it was.
-    NoChange,
-}
-
-/// How often an update is tried, if others come first.
-pub const DEFAULT_TRIES: u32 = 10;
-
 impl<T: Documented> Collection<T> {
     /// The collection on a database. Nothing is sent.
     pub fn new(db: Arc<dyn Persistence>) -> Self {
@@ -155,17 +144,13 @@ impl<T: Documented> Collection<T> {
 
     /// The value of a key; none where there is none.
     pub async fn get(&self, cx: &Context, key: &DocumentKey) -> Result<Option<Stored<T>>> {
-        self.document(cx, key).await?.map(|d| self.typed(d)).transpose()
+        self.documents(cx, vec![key.clone()]).await?.pop().flatten().map(|d| self.typed(d)).transpose()
     }
 
     /// The values of keys, in their order; none where there is none.
     pub async fn get_many(&self, cx: &Context, keys: &[DocumentKey]) -> Result<Vec<Option<Stored<T>>>> {
         let found = self.documents(cx, keys.to_vec()).await?;
         found.into_iter().map(|d| d.map(|d| self.typed(d)).transpose()).collect()
-    }
-
-    async fn document(&self, cx: &Context, key: &DocumentKey) -> Result<Option<Document>> {
-        Ok(self.documents(cx, vec![key.clone()]).await?.pop().flatten())
     }
 
     async fn documents(&self, cx: &Context, keys: Vec<DocumentKey>) -> Result<Vec<Option<Document>>> {
@@ -245,32 +230,25 @@ impl<T: Documented> Collection<T> {
         written.document.map(|d| self.typed(d)).transpose()
     }
 
-    /// Changes a document as one atomic step: reads it, calls `change`, writes the result if nobody else wrote meanwhile, and
-    /// begins again otherwise. `change` may run several times, and may refuse with an error ([`Error::aborted`]), which leaves
-    /// no trace. `NotFound` where there is no document; `ConditionFailed` when others came first every time.
+    /// Changes a document as one atomic step: see [`update_document`]. `InvalidArgument` when its key is another after that.
     pub async fn update(
         &self,
         cx: &Context,
         key: &DocumentKey,
         mut change: impl FnMut(&mut T) -> Result<Update> + Send,
     ) -> Result<Stored<T>> {
-        let mut tries = Tries::new(self.tries);
-        loop {
-            let Some(stored) = self.document(cx, key).await? else {
-                return Err(Error::not_found("document", format!("{} {key}", self.name)));
-            };
-            let Stored { mut value, version, expires, .. } = self.typed(stored.clone())?;
+        let changed = update_document(self.store(), cx, &self.name, key, self.tries, |body| {
+            let mut value = self.value(key, body.clone())?;
             if change(&mut value)? == Update::NoChange {
-                return self.typed(stored);
+                return Ok(Update::NoChange);
             }
             if value.key() != *key {
                 return Err(moved());
             }
-            match self.put_until(cx, &value, Pre::Version(version), expires).await {
-                Err(e) if e.kind() == ErrorKind::ConditionFailed => tries.again(e).await?,
-                result => return result,
-            }
-        }
+            *body = serde_json::to_value(&value).map_err(unwritable)?;
+            Ok(Update::Write)
+        });
+        self.typed(changed.await?)
     }
 
     /// A query of the first page, in the order of ids.
@@ -323,10 +301,14 @@ impl<T: Documented> Collection<T> {
         self.store().count_documents(cx, &req).await
     }
 
+    fn value(&self, key: &DocumentKey, body: Value) -> Result<T> {
+        serde_json::from_value(body)
+            .map_err(|e| Error::corrupted(format!("{} {key}", self.name), e.to_string()))
+    }
+
     fn typed(&self, d: Document) -> Result<Stored<T>> {
         let Document { key, version, created, updated, deleted, expires, body } = d;
-        let value = serde_json::from_value(body);
-        let value = value.map_err(|e| Error::corrupted(format!("{} {key}", self.name), e.to_string()))?;
+        let value = self.value(&key, body)?;
         Ok(Stored { value, key, version, created, updated, deleted, expires })
     }
 }

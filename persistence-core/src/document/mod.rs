@@ -2,7 +2,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`collection`] | documents as values of a Rust type
+//! | [`collection`] | documents as values of a Rust type |
+//! | [`update`] | changing a document as one atomic step |
 //! | [`definition`] | what a collection declares |
 //! | [`path`], [`scalar`] | where values are in a document, and how they compare |
 //! | [`value`] | checking a document; its attributes; the tuples of its index entries |
@@ -31,6 +32,7 @@ pub mod scalar;
 pub mod tells;
 pub(crate) mod tries;
 mod undecided;
+pub mod update;
 pub mod value;
 pub mod write;
 

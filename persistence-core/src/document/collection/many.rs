@@ -1,8 +1,9 @@
 //! Changing whatever a query finds, document by document.
 
-use super::{Collection, Documented, Stored, Tries, Update, moved};
+use super::{Collection, Documented, Stored, Update, moved};
 use crate::context::Context;
 use crate::document::Document;
+use crate::document::tries::Tries;
 use crate::document::write::Pre;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::page::PageToken;

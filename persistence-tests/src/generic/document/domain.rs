@@ -2,8 +2,10 @@
 
 use super::oracle::Oracle;
 use crate::build::document::*;
+use crate::fixture::call;
 use crate::fixtures::{Find, Seed, fuseml, pipecd};
 use crate::race::race;
+use persistence_core::document::update::{Update, update_document};
 use persistence_core::document::write::Pre;
 use persistence_core::document::*;
 use persistence_core::store::*;
@@ -151,15 +153,14 @@ crate::cases! {
             let (docs, key) = (docs.clone(), key.clone());
             async move {
                 line.wait().await;
-                loop {
-                    let mut now = docs.get(&key).await.unwrap().unwrap();
+                let assign = |body: &mut serde_json::Value| {
                     let codeset = json!({"Codeset": fuseml::codeset("p", &format!("cs{i}"))});
-                    now.body["AssignedTo"]["Codesets"].as_array_mut().unwrap().push(codeset);
-                    match docs.put_if(&key, now.body, Pre::Version(now.version)).await {
-                        Ok(_) => return,
-                        Err(e) => assert_eq!(e.kind(), ErrorKind::ConditionFailed, "{e}"),
-                    }
-                }
+                    body["AssignedTo"]["Codesets"].as_array_mut().unwrap().push(codeset);
+                    Ok(Update::Write)
+                };
+                let (documents, name) = (docs.p.documents(), &docs.def.name);
+                let done = update_document(documents, &call(), name, &key, 1000, assign).await.unwrap();
+                assert!(done.version > 1);
             }
         })
         .await;
