@@ -99,10 +99,6 @@ SELECT GET_LOCK(CONCAT('documents:', LEFT(SHA2(CONCAT(DATABASE(), '/', ?), 256),
 
 SELECT RELEASE_LOCK(CONCAT('documents:', LEFT(SHA2(CONCAT(DATABASE(), '/', ?), 256), 40)));
 
-SELECT column_name, 1
-          FROM information_schema.columns
-         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?;
-
 SELECT consumer, level
       FROM queue_acks
      WHERE queue_type = ? AND name = ?
@@ -155,11 +151,6 @@ SELECT id, payload
      WHERE queue_type = ? AND name = ? AND id > ?
      ORDER BY id
      LIMIT ?;
-
-SELECT index_name, COUNT(*)
-          FROM information_schema.statistics
-         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?
-         GROUP BY index_name;
 
 SELECT level
       FROM queue_acks
@@ -298,8 +289,8 @@ SELECT shard_id, namespace_id, workflow_id, archetype, record FROM current_execu
 SELECT shard_id, namespace_id, workflow_id, run_id, record_version, next_event_id, created_by, attempts FROM executions WHERE (shard_id, namespace_id, workflow_id, run_id) IN ((?, ?, ?, ?)) ORDER BY shard_id, namespace_id, workflow_id, run_id FOR UPDATE;
 
 SELECT table_name
-          FROM information_schema.tables
-         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name LIKE ?;
+      FROM information_schema.tables
+     WHERE table_schema = COALESCE(?, DATABASE()) AND table_name LIKE ?;
 
 SET SESSION lock_wait_timeout = 1;
 

@@ -96,17 +96,31 @@ SELECT 3, 0,
   FROM lr JOIN v USING (plan)
  WHERE NOT v.applied AND lr.found_version IS NOT NULL;
 
-SELECT a.attname::text, (a.attgenerated = 'v')::int::bigint
-          FROM pg_catalog.pg_attribute a
-          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relname = ?::text
-           AND a.attnum > 0 AND NOT a.attisdropped;
+SELECT CASE WHEN x.indisprimary THEN 'PRIMARY KEY' ELSE i.relname::text END,
+           concat_ws(' ', CASE WHEN NOT x.indisvalid THEN 'invalid' END, CASE WHEN x.indisunique THEN 'unique' END,
+                     regexp_replace(substr(d.made, strpos(d.made, ' USING ')), ' WITH \([^)]*\)', ''))
+      FROM pg_catalog.pg_index x
+      JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+      JOIN pg_catalog.pg_class c ON c.oid = x.indrelid
+     CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(x.indexrelid) AS made) d
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relname = ?::text;
+
+SELECT a.attname::text, (a.attgenerated = 'v')::int::bigint,
+           concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod), l.collname, a.attnotnull, a.attgenerated,
+                     pg_catalog.pg_get_expr(e.adbin, e.adrelid))
+      FROM pg_catalog.pg_attribute a
+      JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+      LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+     WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relname = ?::text
+       AND a.attnum > 0 AND NOT a.attisdropped;
 
 SELECT c.relname::text
-          FROM pg_catalog.pg_class c
-          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relkind = 'r' AND c.relname LIKE ?::text;
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relkind = 'r' AND c.relname LIKE ?::text;
 
 SELECT consumer, level
       FROM queue_acks
@@ -154,13 +168,6 @@ SELECT first_event_id, negated_transaction_id, event_count, previous_transaction
      LIMIT ?;
 
 SELECT first_event_id, negated_transaction_id, events FROM history_nodes WHERE (shard_id, tree_id, branch_id, first_event_id, negated_transaction_id) IN ((?, ?, ?, ?, ?));
-
-SELECT i.relname::text, CASE WHEN x.indisvalid THEN x.indnkeyatts::bigint ELSE 0 END
-          FROM pg_catalog.pg_index x
-          JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
-          JOIN pg_catalog.pg_class c ON c.oid = x.indrelid
-          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = coalesce(?::text, current_schema()::text) AND c.relname = ?::text;
 
 SELECT id, payload
       FROM queue_messages
@@ -231,6 +238,8 @@ SELECT namespace_id, workflow_id, run_id, record, record_version
      WHERE shard_id = ? AND (namespace_id, workflow_id, run_id) > (?, ?, ?)
      ORDER BY namespace_id, workflow_id, run_id
      LIMIT ?;
+
+SELECT nspname::text FROM pg_catalog.pg_namespace WHERE oid = pg_my_temp_schema();
 
 SELECT pass, task_id
       FROM tasks

@@ -150,11 +150,10 @@ SELECT level
 
 SELECT name FROM sqlite_schema WHERE coalesce(?, '') = '' AND type = 'table' AND name LIKE ?;
 
-SELECT name, (SELECT count(*) FROM pragma_index_info(s.name))
-          FROM sqlite_schema s
-         WHERE coalesce(?, '') = '' AND type = 'index' AND tbl_name = ?;
-
-SELECT name, 1 FROM pragma_table_xinfo WHERE schema = coalesce(?, 'main') AND arg = ?;
+SELECT name, coalesce(sql, '')
+      FROM sqlite_schema
+     WHERE tbl_name = ?
+     ORDER BY type = 'index';
 
 SELECT name, next_id, first_id, created_by, attempts
       FROM queues

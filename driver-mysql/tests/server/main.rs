@@ -39,6 +39,7 @@ fn main() -> ExitCode {
             plans::a_page_reads_its_own_rows,
             plans::keys_of_a_batch_are_looked_up,
             privileges::what_a_user_may_not_do_is_told,
+            privileges::who_may_make_no_temporary_table_ensures_by_names,
             privileges::who_is_refused_is_told_why_and_no_secret,
             wire::a_transition_is_one_round_trip,
             wire::a_connection_that_was_idle_too_long_is_replaced,

@@ -2,6 +2,8 @@
 
 use crate::support::Database;
 use driver_mysql::Builder;
+use persistence_sql::core::document::{Attribute, CollectionDef, IdKind, IndexDef, KeyType};
+use persistence_sql::core::store::{EnsureCollections, EnsureMode};
 use persistence_sql::core::{Context, ErrorKind, Outcome};
 use persistence_sql::driver::{SchemaOp, SqlDriver};
 
@@ -19,6 +21,26 @@ pub(crate) async fn what_a_user_may_not_do_is_told() {
         }
         driver.close().await.unwrap();
     }
+}
+
+pub(crate) async fn who_may_make_no_temporary_table_ensures_by_names() {
+    let database = Database::new().await;
+    let name = Attribute::new("name", "name".parse().unwrap(), KeyType::Str { max: 40 });
+    let def = CollectionDef::new("compared", IdKind::Text).attribute(name);
+    let definitions = vec![def.index(IndexDef::new("by_name").asc("name"))];
+    let ensure = |mode| EnsureCollections { definitions: definitions.clone(), mode };
+    let cx = Context::new();
+    let root = database.open("root", "").await;
+    root.stores.documents().ensure_collections(&cx, &ensure(EnsureMode::Apply)).await.unwrap();
+    let user = database.user("SELECT, INSERT, UPDATE, DELETE").await;
+    let theirs = database.open(&user, "&migrate=never").await;
+    for mode in [EnsureMode::Apply, EnsureMode::Plan] {
+        let done = theirs.stores.documents().ensure_collections(&cx, &ensure(mode)).await.unwrap();
+        assert_eq!(done.changes, [], "{mode:?}");
+    }
+    let refused = theirs.stores.documents().ensure_collections(&cx, &ensure(EnsureMode::Verify)).await;
+    let e = refused.unwrap_err();
+    assert_eq!((e.kind(), e.outcome()), (ErrorKind::Unavailable, Outcome::NotApplied), "{e}");
 }
 
 pub(crate) async fn who_is_refused_is_told_why_and_no_secret() {

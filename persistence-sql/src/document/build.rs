@@ -1,7 +1,6 @@
 //! Building what a collection lacks, and dropping what it no longer has.
 
-use super::columns::Column;
-use super::ddl::{Computed, Ddl};
+use super::ddl::{Ddl, Index};
 use super::ensure::Plan;
 use super::rows::{document, key_columns, key_values, kinds};
 use super::{entries, names, rows};
@@ -125,14 +124,21 @@ impl Builder<'_> {
         }
     }
 
-    async fn index(&mut self, sql: &str, name: &str) -> Result<()> {
+    async fn index(&mut self, ddl: &Ddl<'_>, index: &Index) -> Result<()> {
         let online = self.documents && self.tx.dialect.json == Json::Postgres;
+        let sql = ddl.create_index(index, &ddl.table(), online);
         // Concurrently is no part of a transaction.
-        let done = if online { self.run(sql).await } else { self.patiently(sql).await };
+        let done = if online { self.run(&sql).await } else { self.patiently(&sql).await };
         done.map_err(|e| match class(&e) {
-            Some(Class::Duplicate) => self.violated(name),
+            Some(Class::Duplicate) => self.violated(&index.name),
             _ => e,
         })
+    }
+
+    async fn drop_index(&mut self, ddl: &Ddl<'_>, name: &str) -> Result<()> {
+        let sql = ddl.drop_index(name);
+        // Concurrently is no part of a transaction.
+        if ddl.json == Json::Postgres { self.run(&sql).await } else { self.patiently(&sql).await }
     }
 
     /// Documents that are there violate an index that is to be unique.
@@ -209,15 +215,18 @@ pub(super) async fn make(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
     if let Some(sql) = &plan.table {
         b.run(sql).await?;
     }
-    for (column, how) in &plan.columns {
-        let (column, how): (&Column, Computed) = (column, *how);
-        b.patiently(&ddl.add_column(column, how)).await?;
-    }
     for name in &plan.broken {
-        b.run(&ddl.drop_index(name)).await?;
+        b.drop_index(&ddl, name).await?;
+    }
+    // With the indexes that contain them gone.
+    for name in &plan.wrong_columns {
+        b.patiently(&ddl.drop_column(name)).await?;
+    }
+    for (column, how) in &plan.columns {
+        b.patiently(&ddl.add_column(column, *how)).await?;
     }
     for index in &plan.indexes {
-        b.index(&index.sql, &index.name).await?;
+        b.index(&ddl, index).await?;
     }
     if b.documents && json == Json::Postgres && !plan.indexes.is_empty() {
         // Of expressions nothing is known before.
@@ -235,8 +244,7 @@ pub(super) async fn clear(b: &mut Builder<'_>, plan: &Plan) -> Result<()> {
     let (naming, json) = (b.tx.naming.clone(), b.tx.dialect.json);
     let ddl = Ddl { json, naming: &naming, def: b.def };
     for name in &plan.drop_indexes {
-        let sql = ddl.drop_index(name);
-        if json == Json::Postgres { b.run(&sql).await? } else { b.patiently(&sql).await? }
+        b.drop_index(&ddl, name).await?;
     }
     for name in &plan.drop_entries {
         b.patiently(&ddl.drop_table(name)).await?;

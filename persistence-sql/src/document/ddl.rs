@@ -23,10 +23,9 @@ pub(super) enum Computed {
 #[derive(Clone, Debug)]
 pub(super) struct Index {
     pub(super) name: String,
-    /// The statement that makes it.
-    pub(super) sql: String,
-    /// How many columns it has. One whose column was dropped has fewer, under the same name.
-    pub(super) columns: i64,
+    pub(super) unique: bool,
+    /// What follows the table's name: its columns, and which documents are in it.
+    pub(super) on: String,
 }
 
 /// Renders statements as one database wants them.
@@ -91,6 +90,33 @@ impl Ddl<'_> {
 
     /// The table with all of its columns.
     pub(super) fn create_table(&self) -> String {
+        // Room for other versions of rows beside them: a change of what is not indexed then touches no index.
+        let end = if self.json == Json::Postgres { " WITH (fillfactor = 85)" } else { self.end_of_table() };
+        let parts = self.parts_of_table(&BTreeMap::new());
+        format!("CREATE TABLE {} (\n    {}\n){end}", self.table(), parts.join(",\n    "))
+    }
+
+    /// A table that only this connection sees, and that goes with it: with columns that are computed like these, and with these indexes
+    /// where the database makes them with the table. `end` is what the table itself is said to be.
+    pub(super) fn create_copy(
+        &self,
+        called: &str,
+        computed: &BTreeMap<String, Computed>,
+        indexes: &[Index],
+        end: &str,
+    ) -> String {
+        let mut parts = self.parts_of_table(computed);
+        let index = |i: &Index| {
+            let unique = if i.unique { "UNIQUE " } else { "" };
+            format!("{unique}INDEX {} {}", self.naming.table(&i.name), i.on)
+        };
+        parts.extend(indexes.iter().map(index));
+        let all = parts.join(",\n    ");
+        format!("CREATE TEMPORARY TABLE {called} (\n    {all}\n){}{end}", self.end_of_table())
+    }
+
+    /// The columns and the key of the table. A column that is not among the computed ones is stored.
+    fn parts_of_table(&self, computed: &BTreeMap<String, Computed>) -> Vec<String> {
         let (int, data, bytes) = match self.json {
             Json::Postgres => ("bigint", "jsonb", "bytea"),
             Json::Mysql => ("BIGINT", "JSON", "VARBINARY(256)"),
@@ -106,11 +132,10 @@ impl Ddl<'_> {
             let live = "CASE WHEN deleted_at IS NULL THEN 1 END";
             parts.push(format!("live TINYINT GENERATED ALWAYS AS ({live}) VIRTUAL"));
         }
-        parts.extend(self.columns().iter().map(|c| self.computed(c, Computed::Stored)));
+        let how = |c: &Column| computed.get(&c.name).copied().unwrap_or(Computed::Stored);
+        parts.extend(self.columns().iter().map(|c| self.computed(c, how(c))));
         parts.push(format!("PRIMARY KEY ({})", key_columns(self.def).join(", ")));
-        // Room for other versions of rows beside them: a change of what is not indexed then touches no index.
-        let end = if self.json == Json::Postgres { " WITH (fillfactor = 85)" } else { self.end_of_table() };
-        format!("CREATE TABLE {} (\n    {}\n){end}", self.table(), parts.join(",\n    "))
+        parts
     }
 
     /// Adds a column, online: stored ones where there are no documents.
@@ -137,14 +162,14 @@ impl Ddl<'_> {
     }
 
     /// Every index that is no table.
-    pub(super) fn indexes(&self, computed: &BTreeMap<String, Computed>, online: bool) -> Vec<Index> {
+    pub(super) fn indexes(&self, computed: &BTreeMap<String, Computed>) -> Vec<Index> {
         let part = |column: &str, direction| Part { sql: column.to_owned(), direction };
         let expiry = vec![part("expires_at", Direction::Ascending), part("id", Direction::Ascending)];
         let there = if self.json == Json::Mysql { "" } else { " WHERE expires_at IS NOT NULL" };
-        let mut all = vec![self.index(names::expiry(&self.def.name), false, &expiry, there, online)];
+        let mut all = vec![Self::index(names::expiry(&self.def.name), false, &expiry, there)];
         for declared in &self.def.indexes {
             if names::several(self.def, declared).is_some() {
-                all.extend(self.gin(declared, computed, online));
+                all.extend(self.gin(declared, computed));
                 continue;
             }
             let index = &self.kept(declared);
@@ -155,13 +180,13 @@ impl Ddl<'_> {
             let unique = || first().chain(self.parts(index, computed)).collect::<Vec<Part>>();
             let name = names::index(self.def, declared);
             if index.unique && !index.live_only {
-                all.push(self.index(name, true, &unique(), "", online));
+                all.push(Self::index(name, true, &unique(), ""));
                 continue;
             }
             let mut parts = unique();
             parts.push(part("id", index.id_order));
             parts.extend(partition(index.id_order).filter(|_| !scoped));
-            all.push(self.index(name, false, &parts, "", online));
+            all.push(Self::index(name, false, &parts, ""));
             if index.unique {
                 let mut parts = unique();
                 let living = match self.json {
@@ -171,7 +196,7 @@ impl Ddl<'_> {
                     }
                     _ => " WHERE deleted_at IS NULL",
                 };
-                all.push(self.index(names::live_index(self.def, declared), true, &parts, living, online));
+                all.push(Self::index(names::live_index(self.def, declared), true, &parts, living));
             }
         }
         all
@@ -199,41 +224,37 @@ impl Ddl<'_> {
         index.keys.iter().filter_map(key).collect()
     }
 
-    fn index(&self, name: String, unique: bool, parts: &[Part], filter: &str, online: bool) -> Index {
+    fn index(name: String, unique: bool, parts: &[Part], filter: &str) -> Index {
         let column = |p: &Part| match p.direction {
             Direction::Ascending => p.sql.clone(),
             Direction::Descending => format!("{} DESC", p.sql),
         };
         let columns = parts.iter().map(column).collect::<Vec<_>>().join(", ");
-        let unique = if unique { "UNIQUE " } else { "" };
-        let (called, table) = (self.naming.table(&name), self.table());
-        let sql = match self.json {
+        Index { name, unique, on: format!("({columns}){filter}") }
+    }
+
+    /// Makes an index of a table, if `online` while others write.
+    pub(super) fn create_index(&self, index: &Index, table: &str, online: bool) -> String {
+        let Index { name, unique, on } = index;
+        let (called, unique) = (self.naming.table(name), if *unique { "UNIQUE " } else { "" });
+        match self.json {
             Json::Mysql => {
-                format!(
-                    "ALTER TABLE {table} ADD {unique}INDEX {called} ({columns}), ALGORITHM=INPLACE, LOCK=NONE"
-                )
+                format!("ALTER TABLE {table} ADD {unique}INDEX {called} {on}, ALGORITHM=INPLACE, LOCK=NONE")
             }
-            Json::Postgres => {
-                let concurrently = if online { "CONCURRENTLY " } else { "" };
-                format!("CREATE {unique}INDEX {concurrently}{called} ON {table} ({columns}){filter}")
-            }
-            Json::Sqlite => format!("CREATE {unique}INDEX {called} ON {table} ({columns}){filter}"),
-        };
-        Index { name, sql, columns: i64::try_from(parts.len()).unwrap_or(i64::MAX) }
+            Json::Postgres if online => format!("CREATE {unique}INDEX CONCURRENTLY {called} ON {table} {on}"),
+            _ => format!("CREATE {unique}INDEX {called} ON {table} {on}"),
+        }
     }
 
     /// Of PostgreSQL: the index of an attribute of several values.
-    fn gin(&self, index: &IndexDef, computed: &BTreeMap<String, Computed>, online: bool) -> Option<Index> {
+    fn gin(&self, index: &IndexDef, computed: &BTreeMap<String, Computed>) -> Option<Index> {
         let column = columns::column(self.json, names::several(self.def, index)?)?;
-        let concurrently = if online { "CONCURRENTLY " } else { "" };
-        let on = match computed.get(&column.name) {
+        let values = match computed.get(&column.name) {
             Some(Computed::Virtual) => format!("({})", column.expression),
             _ => column.name,
         };
-        let name = names::index(self.def, index);
-        let (called, table) = (self.naming.table(&name), self.table());
-        let sql = format!("CREATE INDEX {concurrently}{called} ON {table} USING gin ({on} jsonb_path_ops)");
-        Some(Index { name, sql, columns: 1 })
+        let on = format!("USING gin ({values} jsonb_path_ops)");
+        Some(Index { name: names::index(self.def, index), unique: false, on })
     }
 
     /// Every table of entries: the index, and the statement that makes it.

@@ -1,8 +1,8 @@
 //! Making collections what they are declared to be: under a lock, while others read and write, and so that whoever comes after one
 //! that died in the middle goes on.
 //!
-//! What there is is read from the database itself. The names of columns and indexes contain what they are made of, so a difference
-//! is a name that is missing or one too many. New indexes are announced first, and then written but not read; read when they are
+//! What there is is read from the database itself. The names of columns and indexes contain what they are made of, so what is declared
+//! otherwise is a name that is missing or one too many; what somebody made otherwise under its name is seen by what it is. New indexes are announced first, and then written but not read; read when they are
 //! built; what is no longer declared is dropped last.
 
 use super::build::{self, Builder};
@@ -10,13 +10,14 @@ use super::catalogue::{self, Collection, load};
 use super::columns::Column;
 use super::ddl::{Computed, Ddl, Index};
 use super::inspect::{Real, inspect};
+use super::made::PRIMARY;
 use super::{names, verify};
 use crate::bucket::{Bucket, is_of_the_way, work};
 use crate::core::document::CollectionDef;
 use crate::core::store::{CollectionChange, EnsureCollections, EnsureMode, Ensured};
 use crate::core::{Context, Error, Outcome, Result};
 use crate::tx::Tx;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,8 +32,10 @@ pub(super) struct Plan {
     /// The statement that makes the table.
     pub(super) table: Option<String>,
     pub(super) columns: Vec<(Column, Computed)>,
-    /// Those that are there and not whole are dropped before.
+    /// Those of them that are there, made otherwise. They are dropped before.
+    pub(super) wrong_columns: Vec<String>,
     pub(super) indexes: Vec<Index>,
+    /// Indexes that are there, not whole or made otherwise, or that contain a wrong column. They are dropped before.
     pub(super) broken: Vec<String>,
     /// Tables of entries to make and to fill: the index, its name, the statement.
     pub(super) entries: Vec<(usize, String, String)>,
@@ -46,25 +49,26 @@ pub(super) struct Plan {
 impl Plan {
     fn new(ddl: &Ddl<'_>, stored: Option<&Collection>, real: &Real) -> Self {
         let mut plan = Plan::default();
-        let mut computed = real.columns.clone();
         let columns = ddl.columns();
+        let (made, declared) = (&real.made, &real.declared);
+        let mut computed = made.computed.clone();
         if real.table {
             // To add a stored one rewrites the table, while nobody reads and writes.
             let how = if real.documents { Computed::Virtual } else { Computed::Stored };
-            for column in columns.iter().filter(|c| !real.columns.contains_key(&c.name)) {
-                computed.insert(column.name.clone(), how);
+            let is_right = |c: &Column| {
+                let there = made.columns.get(&c.name);
+                there.is_some() && there == declared.columns.get(&c.name)
+            };
+            for column in columns.iter().filter(|c| !is_right(c)) {
+                if computed.insert(column.name.clone(), how).is_some() {
+                    plan.wrong_columns.push(column.name.clone());
+                }
                 plan.columns.push((column.clone(), how));
             }
         } else {
             plan.table = Some(ddl.create_table());
         }
-        let indexes = ddl.indexes(&computed, real.documents);
-        let wanted: BTreeSet<&str> = indexes.iter().map(|i| &*i.name).collect();
-        plan.drop_indexes = real.indexes.keys().filter(|n| !wanted.contains(&***n)).cloned().collect();
-        plan.indexes =
-            indexes.iter().filter(|i| real.indexes.get(&i.name) != Some(&i.columns)).cloned().collect();
-        let there = plan.indexes.iter().filter(|i| real.indexes.contains_key(&i.name));
-        plan.broken = there.map(|i| i.name.clone()).collect();
+        plan.compare_indexes(ddl, real, &computed);
         let entries = ddl.entries();
         let left = real.entries.iter().filter(|n| !entries.iter().any(|e| e.1 == **n));
         plan.drop_entries = left.cloned().collect();
@@ -74,10 +78,34 @@ impl Plan {
                 && stored.is_some_and(|s| s.ready.contains(&names::index(ddl.def, &ddl.def.indexes[i])))
         };
         plan.entries = entries.into_iter().filter(|(i, name, _)| !filled(*i, name)).collect();
-        plan.drop_columns =
-            real.columns.keys().filter(|n| !columns.iter().any(|c| c.name == **n)).cloned().collect();
+        let left = made.computed.keys().filter(|n| !columns.iter().any(|c| c.name == **n));
+        plan.drop_columns = left.cloned().collect();
         plan.row = stored.is_none_or(|s| s.def != *ddl.def || s.ready != all_ready(ddl.def));
         plan
+    }
+
+    /// `computed` is how columns are computed when those that are missing are there.
+    fn compare_indexes(&mut self, ddl: &Ddl<'_>, real: &Real, computed: &BTreeMap<String, Computed>) {
+        let (made, wrong) = (&real.made, &self.wrong_columns);
+        let suffers = |what: &str| wrong.iter().any(|column| what.contains(&**column));
+        let before = ddl.indexes(&made.computed);
+        let indexes = ddl.indexes(computed);
+        let is_right = |i: &Index| {
+            let there = made.indexes.get(&i.name);
+            there.is_some_and(|what| !suffers(what))
+                && there == real.declared.indexes.get(&i.name)
+                && before.iter().any(|b| b.name == i.name && b.on == i.on)
+        };
+        let wanted = |name: &str| indexes.iter().any(|i| i.name == name) || name == PRIMARY;
+        let left = |(name, what): &(&String, &String)| !wanted(name) && !suffers(what);
+        self.drop_indexes = made.indexes.iter().filter(left).map(|(name, _)| name.clone()).collect();
+        let broken =
+            made.indexes.iter().filter(|(name, what)| match indexes.iter().find(|i| i.name == **name) {
+                Some(index) => !is_right(index),
+                None => **name != PRIMARY && suffers(what),
+            });
+        self.broken = broken.map(|(name, _)| name.clone()).collect();
+        self.indexes = indexes.into_iter().filter(|i| !is_right(i)).collect();
     }
 
     /// In words, in order.
@@ -91,8 +119,12 @@ impl Plan {
             index.map_or_else(|| name.to_owned(), |i| i.name.clone())
         };
         let mut what: Vec<String> = self.table.iter().map(|_| "create the table".to_owned()).collect();
-        what.extend(self.columns.iter().map(|(c, _)| format!("add the column {}", c.name)));
-        what.extend(self.indexes.iter().map(|i| format!("build the index {}", declared(&i.name))));
+        let anew = |there: &[String], name: &String| if there.contains(name) { " anew" } else { "" };
+        let column = |c: &Column| format!("add the column {}{}", c.name, anew(&self.wrong_columns, &c.name));
+        what.extend(self.columns.iter().map(|(c, _)| column(c)));
+        let index =
+            |i: &Index| format!("build the index {}{}", declared(&i.name), anew(&self.broken, &i.name));
+        what.extend(self.indexes.iter().map(index));
         what.extend(self.entries.iter().map(|(_, name, _)| format!("build the index {}", declared(name))));
         what.extend(self.drop_indexes.iter().map(|name| format!("drop the index {name}")));
         what.extend(self.drop_entries.iter().map(|name| format!("drop the index {name}")));
@@ -121,14 +153,16 @@ fn conflict(stored: &CollectionDef, def: &CollectionDef) -> Result<()> {
     Err(Error::invalid("definition", format!("collection {}: {what} cannot change", def.name)))
 }
 
-async fn planned(tx: &mut Tx, def: &CollectionDef) -> Result<(Option<Collection>, Real, Plan)> {
+/// `surely`: it fails where this user may not compare what is there.
+async fn planned(tx: &mut Tx, def: &CollectionDef, surely: bool) -> Result<(Option<Collection>, Real, Plan)> {
     let stored = load(tx, &def.name).await?;
     if let Some(stored) = &stored {
         conflict(&stored.def, def)?;
     }
     let (naming, json) = (Arc::clone(&tx.naming), tx.dialect.json);
-    let real = inspect(tx, &def.name).await?;
-    let plan = Plan::new(&Ddl { json, naming: &naming, def }, stored.as_ref(), &real);
+    let ddl = Ddl { json, naming: &naming, def };
+    let real = inspect(tx, &ddl, surely).await?;
+    let plan = Plan::new(&ddl, stored.as_ref(), &real);
     Ok((stored, real, plan))
 }
 
@@ -145,7 +179,7 @@ fn outcome(begun: &Begun) -> Outcome {
 
 /// Makes one collection what it is to be.
 async fn apply(tx: &mut Tx, def: &CollectionDef, begun: &Begun) -> Result<()> {
-    let (stored, real, plan) = planned(tx, def).await?;
+    let (stored, real, plan) = planned(tx, def, false).await?;
     let changes = plan.changes(def);
     if changes.is_empty() {
         return Ok(());
@@ -199,7 +233,9 @@ impl Plan {
 async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], begun: &Begun) -> Result<()> {
     for def in definitions {
         // What is refused is refused before anything is done.
-        planned(tx, def).await?;
+        if let Some(stored) = load(tx, &def.name).await? {
+            conflict(&stored.def, def)?;
+        }
     }
     for def in definitions {
         let done = match build::lock(tx, def).await {
@@ -221,9 +257,10 @@ impl Bucket {
                 let mut tx = self.connection(cx).await?;
                 let mut ensured = Ensured::default();
                 for def in &req.definitions {
-                    let plan = planned(&mut tx, def).await?.2;
+                    let (_, real, plan) = planned(&mut tx, def, mode == EnsureMode::Verify).await?;
                     ensured.changes.extend(plan.changes(def));
                     if mode == EnsureMode::Verify {
+                        ensured.changes.extend(verify::table(def, &real));
                         ensured.changes.extend(verify::entries(&mut tx, def, &plan).await?);
                     }
                 }

@@ -23,6 +23,7 @@ mod ensure;
 mod entries;
 mod inspect;
 mod look;
+mod made;
 mod names;
 mod order;
 mod put;

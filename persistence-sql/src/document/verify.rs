@@ -1,8 +1,11 @@
-//! Comparing the tables of entries with the documents, page by page, each of one moment: others may write meanwhile.
+//! Comparing what no plan compares: the table itself, and the tables of entries with the documents, page by page, each of one moment:
+//! others may write meanwhile.
 
 use super::ddl::Ddl;
 use super::ensure::Plan;
+use super::inspect::Real;
 use super::look::select;
+use super::made::PRIMARY;
 use super::order::{Ordered, beyond, beyond_values, ordered};
 use super::rows::{self, document, key_columns, key_kinds, key_values, kind_of, kinds};
 use super::source::TABLE;
@@ -15,6 +18,25 @@ use crate::value::{Kind, Value};
 
 /// The most rows of a page.
 const PAGE: usize = 200;
+
+/// What is wrong with a table that no ensuring repairs, in words: documents are in it.
+pub(super) fn table(def: &CollectionDef, real: &Real) -> Vec<CollectionChange> {
+    let (made, declared) = (&real.made, &real.declared);
+    let computed = |name: &&String| name.starts_with(names::COLUMN);
+    let columns = declared.columns.keys().filter(|name| !computed(name));
+    let wrong = columns.filter(|name| made.columns.get(*name) != declared.columns.get(*name));
+    let mut what: Vec<String> = wrong.map(|name| format!("the column {name}")).collect();
+    if made.indexes.get(PRIMARY) != declared.indexes.get(PRIMARY) {
+        what.push("the primary key".to_owned());
+    }
+    let change = |what| CollectionChange {
+        collection: def.name.clone(),
+        what: format!(
+            "{what} is not as it was made: export the documents and import them into a new collection"
+        ),
+    };
+    what.into_iter().map(change).collect()
+}
 
 /// What is wrong with the tables of entries that are there and whole, in words.
 pub(super) async fn entries(tx: &mut Tx, def: &CollectionDef, plan: &Plan) -> Result<Vec<CollectionChange>> {

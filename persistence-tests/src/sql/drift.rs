@@ -144,7 +144,7 @@ crate::cases! {
         for makes in [Some(damage.index), Some(damage.column), damage.broken].into_iter().flatten() {
             harm(t, makes).await?;
             let told = ensure(t, p, EnsureMode::Verify).await?;
-            assert!(told.contains(&"build the index by_name".to_owned()), "{makes}: {told:?}");
+            assert!(told.iter().any(|what| what.starts_with("build the index by_name")), "{makes}: {told:?}");
             assert_eq!(ensure(t, p, EnsureMode::Apply).await?, told, "{makes}");
             assert_eq!(ensure(t, p, EnsureMode::Verify).await?, [""; 0], "{makes}");
             assert_eq!(ids(t, p, Filter::eq(path("name"), "n")).await?, ["a", "b", "c"], "{makes}");

@@ -6,6 +6,7 @@ mod error;
 pub mod fixture;
 mod noting;
 mod plan;
+mod remade;
 mod schema;
 mod server;
 mod transaction;
@@ -32,6 +33,7 @@ pub fn cases() -> Vec<Case<SqlFixture>> {
         waiting::cases(),
         plan::cases(),
         drift::cases(),
+        remade::cases(),
     ]
     .concat()
 }
