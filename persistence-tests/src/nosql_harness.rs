@@ -22,6 +22,9 @@ const OWN: usize = 16;
 /// rightly answers that it does not know, and a case could not tell that from giving up too early.
 const WRITE_FAULTS: f64 = 0.25;
 
+/// What makes other stores of those that a bucket opened.
+pub(crate) type Wrap = fn(Arc<dyn Persistence>, Env) -> Arc<dyn Persistence>;
+
 type Provider = Box<dyn Fn(Space) -> BoxFuture<'static, Result<Arc<dyn RowStore>>> + Send + Sync>;
 
 /// A driver on the NoSQL bucket under the suite: the driver contract alone (`nosql`), every store on top of it
@@ -30,6 +33,7 @@ pub struct NoSqlHarness {
     driver: String,
     waivers: Vec<Waiver>,
     narrow: bool,
+    wrap: Option<Wrap>,
     databases: Arc<Databases>,
 }
 
@@ -51,8 +55,15 @@ impl NoSqlHarness {
             driver: driver.into(),
             waivers: Vec::new(),
             narrow: false,
+            wrap: None,
             databases: Arc::new(databases),
         }
+    }
+
+    /// With other stores where a case of the driver contract opens them.
+    pub(crate) fn wrapping(mut self, wrap: Option<Wrap>) -> Self {
+        self.wrap = wrap;
+        self
     }
 
     /// A deviation that is known: the case (`group::name`, or `suite/group::name`) may fail, and every report says so.
@@ -88,7 +99,8 @@ impl Harness for NoSqlHarness {
     }
 
     fn suites(self: Arc<Self>) -> Vec<Suite> {
-        let setup = |faults, narrow| NoSqlSetUp { databases: self.databases.clone(), faults, narrow };
+        let (databases, wrap) = (&self.databases, self.wrap);
+        let setup = |faults, narrow| NoSqlSetUp { databases: databases.clone(), faults, narrow, wrap };
         let mut suites = vec![
             Suite::new("nosql", nosql::cases(), setup(false, false)),
             Suite::new("generic", generic::cases(), setup(false, false)),
@@ -159,6 +171,7 @@ struct NoSqlSetUp {
     databases: Arc<Databases>,
     faults: bool,
     narrow: bool,
+    wrap: Option<Wrap>,
 }
 
 impl NoSqlSetUp {
@@ -175,9 +188,9 @@ impl NoSqlSetUp {
         let _ = scene.space.set(space.clone());
         let faults = if self.faults { Faults::random(scene.seed, WRITE_FAULTS, 0.0) } else { Faults::none() };
         let faults = Arc::new(faults);
-        let (random, narrow) = (self.faults, self.narrow);
+        let (random, narrow, wrap) = (self.faults, self.narrow, self.wrap);
         let (open, bare) = Default::default();
-        Ok(Place { databases, space, faults, random, narrow, open, bare, _permit: permit })
+        Ok(Place { databases, space, faults, random, narrow, wrap, open, bare, _permit: permit })
     }
 }
 
@@ -206,6 +219,7 @@ pub(crate) struct Place {
     faults: Arc<Faults>,
     random: bool,
     narrow: bool,
+    wrap: Option<Wrap>,
     /// The driver that is open in a space of its own.
     open: Mutex<Option<Arc<dyn RowStore>>>,
     /// The spaces in which nothing was set up.
@@ -227,6 +241,12 @@ impl Place {
     /// Another driver on the same space: what another process would get.
     pub(crate) async fn rival(&self) -> Result<Arc<dyn RowStore>> {
         self.databases.open(&self.space).await
+    }
+
+    /// The stores on a driver, which stays open when they are closed.
+    pub(crate) async fn stores(&self, store: Arc<dyn RowStore>, env: Env) -> Result<Arc<dyn Persistence>> {
+        let p = persistence_nosql::open(Arc::new(Narrow::shared(store)), env.clone()).await?;
+        Ok(self.wrap.map_or_else(|| p.clone(), |wrap| wrap(p.clone(), env)))
     }
 
     /// A database of its own on which nothing was set up.

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `catalogue`, `ensure`, `build` | what is declared and stored of it; bringing it about |
+//! | `verify` | comparing the rows of indexes with the documents |
 //! | `keys`, `encode` | partitions and keys; values as bytes in order |
 //! | `record` | a document as it is stored |
 //! | `batch`, `write`, `earlier` | what a change means for rows; doing it; whether it was done already |
@@ -21,6 +22,7 @@ mod read;
 mod record;
 mod seek;
 mod sweep;
+mod verify;
 mod write;
 
 pub(crate) use catalogue::Catalogue;

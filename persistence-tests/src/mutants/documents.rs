@@ -26,6 +26,7 @@ enum Flaw {
     CountTooLarge,
     IndexUntold,
     PlanApplied,
+    VerifyBlind,
     SweepIdle,
     Rounded,
 }
@@ -74,6 +75,8 @@ wrong! {
     index_untold = IndexUntold;
     /// What would be done is done.
     plan_applied = PlanApplied;
+    /// Nothing is ever wrong with a collection that is there.
+    verify_blind = VerifyBlind;
     /// A sweep removes nothing.
     sweep_idle = SweepIdle;
     /// Large numbers are read as floating point ones.
@@ -132,6 +135,9 @@ impl DocumentStore for Wrong {
         let mut req = req.clone();
         if self.flaw == Flaw::PlanApplied {
             req.mode = EnsureMode::Apply;
+        }
+        if self.flaw == Flaw::VerifyBlind && req.mode == EnsureMode::Verify {
+            req.mode = EnsureMode::Plan;
         }
         self.documents().ensure_collections(cx, &req).await
     }

@@ -374,6 +374,11 @@ fn of_documents() -> Vec<Mutant> {
         ),
         mutant("plan_applied", Stores(documents::plan_applied), &["document::ensuring_is_idempotent"]),
         mutant(
+            "verify_blind",
+            Stores(documents::verify_blind),
+            &["drift::a_row_that_is_gone_is_told", "drift::a_row_of_nothing_is_told"],
+        ),
+        mutant(
             "sweep_idle",
             Stores(documents::sweep_idle),
             &["document::a_sweep_removes_what_expired", "cluster::members_expire"],

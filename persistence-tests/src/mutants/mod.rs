@@ -140,7 +140,11 @@ async fn run_contract(factory: &Factory, defect: Option<Defect>, id: &str) -> Re
             })
         }
     });
-    match Runner::new(harness).run("nosql", id).await.map(|r| r.status) {
+    let wrap = match defect {
+        Some(Defect::Stores(wrong)) => Some(wrong),
+        _ => None,
+    };
+    match Runner::new(harness.wrapping(wrap)).run("nosql", id).await.map(|r| r.status) {
         Some(Status::Passed | Status::Ignored { .. } | Status::Waived { .. }) => Ok(()),
         Some(Status::Failed { message }) => Err(message),
         // Passes for a mutant, so that it survives and the name is looked at.

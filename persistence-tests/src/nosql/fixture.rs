@@ -7,7 +7,7 @@ use crate::nosql_harness::Place;
 use crate::{CaseResult, Isolation};
 use async_trait::async_trait;
 use bytes::Bytes;
-use persistence_core::{Capability, Context, Result};
+use persistence_core::{Capability, Context, Env, Persistence, Result};
 use persistence_nosql::row::{
     KeyRange, KeyedRow, Level, Order, Row, RowStore, SchemaOp, Table, Write, WriteOutcome,
 };
@@ -71,6 +71,11 @@ impl RowFixture {
         let rival = self.place.rival().await?;
         rival.schema(SchemaOp::Setup).await?;
         Ok(rival)
+    }
+
+    /// The stores on the driver, which stays open when they are closed.
+    pub async fn stores(&self, env: Env) -> Result<Arc<dyn Persistence>> {
+        self.place.stores(self.store.clone(), env).await
     }
 
     /// A database of its own on which nothing was set up.

@@ -2,6 +2,7 @@
 
 mod atomic;
 mod check;
+mod drift;
 mod durability;
 pub mod fixture;
 mod get;
@@ -34,6 +35,7 @@ pub fn cases() -> Vec<Case<RowFixture>> {
         partitions::cases(),
         limit::cases(),
         durability::cases(),
+        drift::cases(),
     ]
     .concat()
 }
