@@ -136,7 +136,7 @@ const ERRORS: &[(&str, &[ErrorKind])] = {
         ("queue.get_ack_levels", &[NotFound]),
         ("queue.range_delete_messages", &[NotFound, InvalidArgument]),
         ("queue.list_queues", &[InvalidToken]),
-        ("document.ensure_collections", &[InvalidArgument]),
+        ("document.ensure_collections", &[InvalidArgument, Unsupported]),
         ("document.get_collection", &[NotFound]),
         ("document.get_documents", &[NotFound]),
         (

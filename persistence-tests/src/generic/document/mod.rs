@@ -4,6 +4,7 @@ mod body;
 mod domain;
 mod doubt;
 mod ensure;
+mod everywhere;
 mod expiry;
 mod extreme;
 mod limits;
@@ -32,6 +33,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
         race::cases(),
         together::cases(),
         unique::cases(),
+        everywhere::cases(),
         query::cases(),
         unindexed::cases(),
         limits::cases(),

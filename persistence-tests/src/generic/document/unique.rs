@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 #[track_caller]
-fn taken<T: Debug>(result: Result<T>, name: &str) {
+pub(super) fn taken<T: Debug>(result: Result<T>, name: &str) {
     let e = failed(result, ErrorKind::AlreadyExists);
     assert!(matches!(e.detail(), Detail::AlreadyExists { index: Some(i), .. } if i == name), "{e:?}");
 }
