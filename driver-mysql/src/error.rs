@@ -108,7 +108,8 @@ fn is_unknown(operation: &str, number: u16) -> bool {
 
 fn of_number(operation: &'static str, location: &str, number: u16, e: sqlx::Error) -> Error {
     let Some(meaning) = meaning(number) else {
-        return Error::unavailable(operation, format!("MySQL error {number}")).with_source(e);
+        let error = Error::unavailable(operation, format!("MySQL error {number}"));
+        return if quotes(number) { error } else { error.with_source(e) };
     };
     match meaning {
         Meaning::Rejected(class, reason) => {
@@ -122,6 +123,11 @@ fn of_number(operation: &'static str, location: &str, number: u16, e: sqlx::Erro
         }
         Meaning::Damaged => Error::corrupted(location, "the server reports damaged data").with_source(e),
     }
+}
+
+/// Whether the server repeats what is wrong with data: truncated, incorrect or invalid values, and rows that break a rule.
+fn quotes(number: u16) -> bool {
+    matches!(number, 1048 | 1264 | 1292 | 1364..=1367 | 1411 | 1525 | 3140..=3158 | 3819 | 3903..=3907)
 }
 
 fn exhausted(cause: &str, scope: &str) -> Error {
@@ -170,6 +176,9 @@ mod tests {
         }
         assert_eq!((0..=u16::MAX).filter(|&n| meaning(n).is_some()).count(), known, "all are in the table");
         assert_eq!((error(9999).kind(), class(&error(9999))), (Unavailable, None));
+        for (number, told) in [(9999, true), (1292, false), (1366, false), (3140, false)] {
+            assert_eq!(std::error::Error::source(&error(number)).is_some(), told, "{number}");
+        }
     }
 
     #[test]

@@ -83,7 +83,10 @@ pub(crate) fn is_fatal(e: &dyn DatabaseError) -> bool {
 
 fn of_code(operation: &'static str, location: &str, code: &str, e: sqlx::Error) -> Error {
     let Some(meaning) = meaning(code) else {
-        return Error::unavailable(operation, format!("SQLSTATE {code}")).with_source(e);
+        let error = Error::unavailable(operation, format!("SQLSTATE {code}"));
+        // What is wrong with data is told with the data: "Failing row contains …".
+        let quotes = code.starts_with("22") || code.starts_with("23");
+        return if quotes { error } else { error.with_source(e) };
     };
     match meaning {
         Meaning::Rejected(class, reason) => {
@@ -188,6 +191,9 @@ mod tests {
             }
         }
         assert_eq!((error("execute", "99999").kind(), meaning("99999")), (Unavailable, None));
+        for (code, told) in [("99999", true), ("22P02", false), ("23502", false)] {
+            assert_eq!(std::error::Error::source(&error("execute", code)).is_some(), told, "{code}");
+        }
     }
 
     #[test]

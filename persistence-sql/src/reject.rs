@@ -18,8 +18,7 @@ pub enum Class {
     LockTimeout,
 }
 
-/// A refusal, with the driver's own error.
-#[derive(Debug)]
+/// A refusal, with the driver's own error. What is logged of it never repeats a unique key that exists: it is part of a row.
 pub struct Rejected {
     /// Its class.
     pub class: Class,
@@ -29,7 +28,16 @@ pub struct Rejected {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.class, self.cause)
+        match self.class {
+            Class::Duplicate => write!(f, "{:?}", self.class),
+            _ => write!(f, "{:?}: {}", self.class, self.cause),
+        }
+    }
+}
+
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -43,4 +51,21 @@ pub(crate) fn cause(error: &Error) -> Option<String> {
 /// The class of a refusal, if the error is one.
 pub fn class(error: &Error) -> Option<Class> {
     StdError::source(error)?.downcast_ref::<Rejected>().map(|r| r.class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unique_key_is_not_repeated() {
+        let said = "Duplicate entry 'hunter2' for key 'd_users.u_name'";
+        for class in [Class::Duplicate, Class::Deadlock] {
+            let e =
+                Error::unavailable("execute", "refused").with_source(Rejected { class, cause: said.into() });
+            let shown = format!("{e} {e:?} {}", StdError::source(&e).unwrap());
+            assert_eq!(shown.contains("hunter2"), class != Class::Duplicate, "{shown}");
+            assert_eq!(cause(&e).as_deref(), Some(said), "which index it is can still be told");
+        }
+    }
 }

@@ -13,8 +13,9 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 
 /// A condition. Values are compared by type: text with text, numbers with numbers; of different types nothing holds. Where an
-/// attribute is declared, a constant of another type is `InvalidArgument`; so is text that no document can hold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// attribute is declared, a constant of another type is `InvalidArgument`; so is text that no document can hold. `Debug` shows no constant
+/// but ids.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Filter {

@@ -29,6 +29,7 @@ mod page;
 pub mod path;
 pub mod plan;
 pub mod scalar;
+mod shown;
 pub mod tells;
 pub(crate) mod tries;
 mod undecided;
@@ -130,8 +131,8 @@ impl fmt::Display for DocumentKey {
     }
 }
 
-/// A stored document.
-#[derive(Clone, Debug, PartialEq)]
+/// A stored document. `Debug` shows the size of its body only: programs log what they ask and get.
+#[derive(Clone, PartialEq)]
 pub struct Document {
     /// Its key.
     pub key: DocumentKey,

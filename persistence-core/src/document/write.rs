@@ -40,8 +40,8 @@ pub struct DocumentWrite {
     pub action: Action,
 }
 
-/// What a write does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What a write does. `Debug` shows the size of a body only.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Action {
     /// The document is this from now on. One that was deleted softly lives again.

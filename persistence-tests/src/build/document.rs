@@ -258,6 +258,11 @@ impl Docs {
     }
 }
 
+/// A filter with its constants, which `Debug` leaves out.
+pub fn shown(filter: &Filter) -> String {
+    serde_json::to_string(filter).unwrap_or_default()
+}
+
 /// The key of a machine.
 pub fn at(project: &str, id: &str) -> DocumentKey {
     DocumentKey::within(project, id)

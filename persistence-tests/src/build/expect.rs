@@ -3,7 +3,8 @@
 use persistence_core::error::RunCondition;
 use persistence_core::store::{CurrentRecord, MutableState};
 use persistence_core::{Detail, Error, ErrorKind, Outcome, RangeId, Result, RunId};
-use std::fmt::Debug;
+use std::error::Error as _;
+use std::fmt::{Debug, Write};
 
 /// The error of a call that must have failed like this.
 ///
@@ -97,4 +98,15 @@ pub fn run_failed<T: Debug>(
         other => panic!("{other:?}"),
     }
     e
+}
+
+/// Everything that an error says: in words, for debugging, and what caused it.
+pub fn everything(e: &Error) -> String {
+    let mut text = format!("{e} {e:?} {e:#?}");
+    let mut next = e.source();
+    while let Some(cause) = next {
+        let _ = write!(text, " {cause} {cause:?}");
+        next = cause.source();
+    }
+    text
 }

@@ -1,6 +1,7 @@
 //! Documents.
 
 mod body;
+mod contents;
 mod domain;
 mod doubt;
 mod ensure;
@@ -30,6 +31,7 @@ pub(super) fn cases() -> Vec<Case<Fixture>> {
     let files = [
         write::cases(),
         body::cases(),
+        contents::cases(),
         race::cases(),
         together::cases(),
         unique::cases(),

@@ -172,26 +172,27 @@ crate::cases! {
             let id_order = some(&mut rng, &[None, Some(Direction::Ascending), Some(Direction::Descending)]);
             let size = some(&mut rng, &[1, 2, 5, 50]);
             let query = FindDocuments { id_order, ..docs.query(filter.clone(), &order, size) };
+            let asked = format!("{} {query:?}", shown(&filter));
             let explained = docs.explain(&query).await?;
             let found = match docs.all(&query).await {
                 Ok(found) => {
                     indexed += 1;
-                    assert!(!explained.scan, "{query:?}");
+                    assert!(!explained.scan, "{asked}");
                     found
                 }
                 Err(e) => {
                     scanned += 1;
-                    assert_eq!(e.kind(), ErrorKind::Unindexed, "{e}: {query:?}");
+                    assert_eq!(e.kind(), ErrorKind::Unindexed, "{e}: {asked}");
                     advised(&docs.def, &query, &e);
-                    assert!(explained.scan, "{query:?}");
+                    assert!(explained.scan, "{asked}");
                     docs.all(&FindDocuments { scan, ..query.clone() }).await?
                 }
             };
             let wanted = Oracle::of(&docs.def).answer(&stored, &filter, &order, id_order);
             let keys = |docs: &[Document]| docs.iter().map(|d| d.key.to_string()).collect::<Vec<_>>();
-            assert_eq!(keys(&found), keys(&wanted), "{query:?}\n{explained:?}");
+            assert_eq!(keys(&found), keys(&wanted), "{asked}\n{explained:?}");
             assert_eq!(found, wanted, "the documents themselves");
-            assert_eq!(docs.count(filter, scan).await?, wanted.len() as u64, "{query:?}");
+            assert_eq!(docs.count(filter, scan).await?, wanted.len() as u64, "{asked}");
         }
         assert!(indexed > 20 && scanned > 5, "{indexed} with an index, {scanned} without");
     }
