@@ -32,12 +32,20 @@ impl<T: Documented> Collection<T> {
     /// and the rest be done another day. After an error some documents of the page may be changed, and `change` must know what it
     /// did: the outcome of the error is that of the whole call, so whatever the error is, an abortion by `change` too, it says that
     /// nothing was applied only if it met the first document to be changed.
+    ///
+    /// A query that shows what was deleted softly is `InvalidArgument`: what is changed is written, and what is written lives.
+    /// [`delete_where`](Self::delete_where) removes such documents for good.
     pub async fn update_where(
         &self,
         cx: &Context,
         query: &FindDocuments,
         mut change: impl FnMut(&mut T) -> Result<Update> + Send,
     ) -> Result<Changed> {
+        if query.deleted != Deleted::Hide {
+            let rule =
+                "must hide what was deleted softly: it would live again, since what is changed is written";
+            return Err(Error::invalid("deleted", rule));
+        }
         self.page(cx, query, Step::Update(&mut change)).await
     }
 

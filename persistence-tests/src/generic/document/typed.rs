@@ -1,9 +1,9 @@
 //! Documents as values of a type: what a collection does beyond single documents.
 
 use crate::build::document::*;
-use crate::build::expect::failed;
+use crate::build::expect::{failed, invalid};
 use crate::{Fault, FaultRule};
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use persistence_core::document::collection::{Collection, Documented, Stored, Update};
 use persistence_core::document::plan::OrderBy;
 use persistence_core::document::write::Pre;
@@ -31,6 +31,9 @@ struct Tally {
     team: String,
     open: i64,
 }
+
+/// More streams than any driver's pool has connections in this suite, of both kinds.
+const LEFT: usize = 450;
 
 const GROUP: &str = "conformance_team";
 
@@ -175,6 +178,33 @@ crate::cases! {
         assert_eq!(jobs.count(&cx, of(&jobs, &other, false).filter).await?, 1, "another team's");
     }
 
+    /// What was deleted softly is not changed, which would bring it back, but it may be removed.
+    #[covers("document.write_documents", "document.find_documents")]
+    #[kind(Calm)]
+    async fn what_is_deleted_stays_so_whatever_a_query_shows(t) {
+        let (cx, jobs) = (t.cx(), Collection::<Job>::new(t.p.clone()));
+        jobs.ensure(&cx).await?;
+        let team = t.name("team");
+        for n in 0..3 {
+            jobs.create(&cx, &job(&team, n)).await?;
+        }
+        jobs.soft_delete(&cx, &at(&team, "job-01"), Pre::None).await?;
+        let seen = |deleted| FindDocuments { deleted, ..of(&jobs, &team, false) };
+        let hidden = jobs.find(&cx, &seen(Deleted::Only)).await?.documents;
+        let close = |j: &mut Job| {
+            j.done = true;
+            Ok(Update::Write)
+        };
+        for deleted in [Deleted::Only, Deleted::Any] {
+            invalid(jobs.update_where(&cx, &seen(deleted), close).await);
+        }
+        assert_eq!(jobs.find(&cx, &seen(Deleted::Only)).await?.documents, hidden);
+        assert_eq!(jobs.update_where(&cx, &seen(Deleted::Hide), close).await?.changed, 2);
+        assert_eq!(jobs.find(&cx, &seen(Deleted::Any)).await?.documents, hidden, "the others are done");
+        assert_eq!(jobs.delete_where(&cx, &seen(Deleted::Only)).await?.changed, 1);
+        assert_eq!(jobs.find(&cx, &seen(Deleted::Any)).await?.documents, []);
+    }
+
     /// The outcome of an error is that of the whole call: what was changed before it is told, whatever the error.
     #[covers("document.write_documents!unavailable")]
     #[kind(Calm)]
@@ -255,6 +285,30 @@ crate::cases! {
         let rest = FindDocuments { page: PageRequest::after(4, first.next.unwrap()), ..of(&jobs, &team, false) };
         let rest: Vec<Stored<Job>> = jobs.stream(&cx, rest).try_collect().await?;
         assert_eq!(rest.iter().map(|j| j.value.name.clone()).collect::<Vec<_>>(), (4..10).map(name).collect::<Vec<_>>());
+    }
+
+    /// A stream that is left half way, or in the middle of a page, holds nothing: more of them than a pool has connections are left,
+    /// and all is there to read the next one.
+    #[covers("document.find_documents")]
+    #[kind(Calm)]
+    async fn streams_may_be_left(t) {
+        let jobs = Collection::<Job>::new(t.p.clone());
+        jobs.ensure(&t.cx()).await?;
+        let team = t.name("team");
+        for n in 0..6 {
+            jobs.create(&t.cx(), &job(&team, n)).await?;
+        }
+        for left in 0..LEFT {
+            let mut stream = std::pin::pin!(jobs.stream(&t.cx(), of(&jobs, &team, false)));
+            if left % 2 == 0 {
+                assert_eq!(stream.try_next().await?.map(|j| j.value), Some(job(&team, 0)));
+            } else {
+                // It has begun to read, and nobody waits for it.
+                let _ = stream.try_next().now_or_never();
+            }
+        }
+        let all: Vec<Stored<Job>> = jobs.stream(&t.cx(), of(&jobs, &team, false)).try_collect().await?;
+        assert_eq!(all.len(), 6);
     }
 
     /// Values of several types in one partition change together, or not at all.
