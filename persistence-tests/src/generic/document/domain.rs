@@ -36,11 +36,13 @@ async fn serves(
         let docs = &kinds[kind];
         let query = FindDocuments { id_order, ..docs.query(filter.clone(), &order, 5) };
         let explained = docs.explain(&query).await?;
-        assert!(!explained.scan, "{caller}: {filter:?} scans");
+        assert!(!explained.scan, "{caller}: {} scans", shown(&filter));
         let found = docs.all(&query).await?;
         let wanted = Oracle::of(&docs.def).answer(&stored[kind], &filter, &order, id_order);
         let ids = |docs: &[Document]| docs.iter().map(|d| d.key.to_string()).collect::<Vec<_>>();
-        assert_eq!(ids(&found), ids(&wanted), "{caller}: {filter:?} by {order:?}\n{explained:?}");
+        // Nothing compares with nothing on any driver.
+        assert!(!wanted.is_empty(), "{caller}: {} finds nothing", shown(&filter));
+        assert_eq!(ids(&found), ids(&wanted), "{caller}: {} by {order:?}\n{explained:?}", shown(&filter));
     }
     Ok(())
 }
