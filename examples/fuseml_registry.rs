@@ -1,6 +1,6 @@
 //! The registry of fuseml on documents: applications, workflows, runnables and extensions, nested and polymorphic; a delete that
-//! refuses while a workflow is assigned; assignments that are added at the same time and all stay; and a writer that is killed
-//! with `kill -9`, after which every document is as it was acknowledged.
+//! refuses while a workflow is assigned; assignments that are added at the same time and all stay; and a writer of all four that is
+//! killed with `kill -9`, after which every document is as it was acknowledged, and found by every index as it is.
 //!
 //! `cargo run -p persistence --example fuseml_registry [URL]`; without a URL in an embedded database in a temporary directory.
 
@@ -10,6 +10,8 @@ mod crash;
 mod kinds;
 #[path = "fuseml/registry.rs"]
 mod registry;
+#[path = "fuseml/rounds.rs"]
+mod rounds;
 
 use kinds::*;
 use persistence::document::write::Pre;
@@ -34,6 +36,7 @@ async fn main() -> Result<()> {
 
     let db = persistence::connect(&url).await?;
     let registry = Registry::open(&db).await?;
+    crash::clear(&registry).await?;
     applications(&registry).await?;
     workflows(&registry).await?;
     extensions(&registry).await?;

@@ -1,63 +1,38 @@
 //! A process that is killed while it writes: what it was told is stored is there afterwards, whole.
 
-use crate::kinds::*;
 use crate::registry::Registry;
-use persistence::document::DocumentKey;
+use crate::rounds::{self, Round};
+use persistence::document::collection::Collection;
 use persistence::document::write::Pre;
+use persistence::document::{DocumentKey, Filter};
 use persistence::{Capability, ErrorKind, Result};
-use serde_json::json;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 /// The argument that makes this program the one that is killed.
 pub(crate) const WRITER: &str = "--writer";
-/// It writes so many documents in turn.
-const RUNNABLES: u32 = 7;
+/// It writes so many documents of each kind in turn.
+const DOCUMENTS: u32 = 3;
 /// It is killed after so many acknowledged writes.
 const WRITES: usize = 150;
 
-/// A runnable with everything that one has, as it is in some round.
-fn runnable(n: u32, round: u32) -> Runnable {
-    let columns =
-        (0..n + round % 5).map(|c| Column { name: format!("column-{c}"), datatype: "float".to_owned() });
-    let inputs = [
-        ("epochs", Input::Parameter { datatype: "int".to_owned(), default: json!(round), optional: true }),
-        ("rate", Input::Parameter { datatype: "float".to_owned(), default: json!(0.5), optional: false }),
-        ("code", Input::Codeset { functions: vec!["train".to_owned(), format!("round-{round}")] }),
-        ("data", Input::Dataset { format: "csv".to_owned(), columns: columns.collect() }),
-    ];
-    let model = Input::Model {
-        formats: vec!["sklearn".to_owned(), "onnx".to_owned()],
-        pretrained: round.is_multiple_of(2),
-    };
-    Runnable {
-        id: format!("crash-{n}"),
-        kind: "trainer".to_owned(),
-        description: "ä \"quoted\" text\nof two lines".to_owned(),
-        container: Container {
-            image: format!("ghcr.io/fuseml/trainer:{round}"),
-            env: [("ROUND".to_owned(), round.to_string())].into(),
-            entrypoint: vec!["run".to_owned()],
-            args: vec![],
-        },
-        inputs: inputs.into_iter().map(|(name, input)| (name.to_owned(), input)).collect(),
-        outputs: [("model".to_owned(), model)].into(),
-        labels: [("library".to_owned(), "sklearn".to_owned()), ("round".to_owned(), round.to_string())]
-            .into(),
-    }
-}
+/// What was acknowledged: the last round of each document, by kind and number.
+type Told = BTreeMap<(String, u32), u32>;
 
 /// Writes until it is killed, and says what it was told is stored.
 pub(crate) async fn write_forever(url: &str) -> Result<()> {
     let db = persistence::connect(url).await?;
-    let registry = Registry::open(&db).await?;
-    let mut out = std::io::stdout();
+    let r = Registry::open(&db).await?;
     for round in 1.. {
-        for n in 0..RUNNABLES {
-            registry.runnables.put(&registry.cx, &runnable(n, round), Pre::None).await?;
+        for n in 0..DOCUMENTS {
             // Without a reader there is nobody left who would kill it.
-            if writeln!(out, "{n} {round}").and_then(|()| out.flush()).is_err() {
+            let heard = write(&r, &r.applications, n, round).await?
+                && write(&r, &r.workflows, n, round).await?
+                && write(&r, &r.extensions, n, round).await?
+                && write(&r, &r.runnables, n, round).await?;
+            if !heard {
                 return db.close().await;
             }
         }
@@ -65,8 +40,33 @@ pub(crate) async fn write_forever(url: &str) -> Result<()> {
     db.close().await
 }
 
+/// Writes a document as it is in a round, says so, and tells whether anybody listens.
+async fn write<T: Round>(r: &Registry, of: &Collection<T>, n: u32, round: u32) -> Result<bool> {
+    of.put(&r.cx, &T::in_round(n, round), Pre::None).await?;
+    let mut out = std::io::stdout();
+    Ok(writeln!(out, "{} {n} {round}", T::KIND).and_then(|()| out.flush()).is_ok())
+}
+
 /// Kills a writer in the middle, opens the database again, and compares.
 pub(crate) async fn kill_and_reopen(url: &str) -> Result<()> {
+    let told = kill(url).await?;
+    let db = persistence::connect(url).await?;
+    // Before anybody ensures the collections again, which would mend what is broken.
+    assert_eq!(Registry::drift(&db).await?, [], "all is as declared, also after the kill");
+    let r = Registry::open(&db).await?;
+    assert_eq!(told.len(), DOCUMENTS as usize * 4, "it wrote all of them before it was killed");
+    let ahead = compare(&r, &r.applications, &told).await?
+        + compare(&r, &r.workflows, &told).await?
+        + compare(&r, &r.extensions, &told).await?
+        + compare(&r, &r.runnables, &told).await?;
+    assert!(ahead <= 1, "{ahead} documents are as nobody acknowledged; it wrote one at a time");
+    println!("killed after {WRITES} acknowledged writes, opened again: every document is as it was written");
+    println!("each of the four kinds is also found by its indexes, and verifying finds nothing");
+    db.close().await
+}
+
+/// Kills a writer in the middle. Gives what it was told.
+async fn kill(url: &str) -> Result<Told> {
     let program = std::env::current_exe().expect("a program knows where it is");
     let mut writer = Command::new(program)
         .args([WRITER, url])
@@ -74,34 +74,82 @@ pub(crate) async fn kill_and_reopen(url: &str) -> Result<()> {
         .spawn()
         .expect("this program can be started once more");
     let mut said = BufReader::new(writer.stdout.take().expect("its output is a pipe")).lines();
-    let read = |line: String| {
-        let (n, round) = line.split_once(' ')?;
-        Some((n.parse().ok()?, round.parse().ok()?))
-    };
     let lines = said.by_ref().take(WRITES).map_while(std::io::Result::ok);
-    let mut told: BTreeMap<u32, u32> = lines.filter_map(read).collect();
+    let mut told: Told = lines.filter_map(heard).collect();
     let second = open_once_more(url).await;
     // SIGKILL: nothing is flushed, nothing is closed.
     writer.kill().expect("it still runs");
     writer.wait().expect("it was killed");
-    told.extend(said.map_while(std::io::Result::ok).filter_map(read));
+    told.extend(said.map_while(std::io::Result::ok).filter_map(heard));
     println!("{}", second?);
+    Ok(told)
+}
 
-    let db = persistence::connect(url).await?;
-    let registry = Registry::open(&db).await?;
-    assert_eq!(told.len(), RUNNABLES as usize, "it wrote all of them before it was killed");
-    for (n, round) in told {
-        let key = DocumentKey::new(format!("crash-{n}"));
-        let stored =
-            registry.runnables.get(&registry.cx, &key).await?.expect("what was acknowledged is there");
-        // It may have written once more than it could say.
-        let expected = [runnable(n, round), runnable(n, round + 1)];
-        assert!(expected.contains(&stored.value), "round {round} was acknowledged, found {:?}", stored.value);
-        let label = registry.ids(&registry.runnables, label("round", &stored.value.labels["round"])).await?;
-        assert!(label.contains(&stored.value.id), "its index has it as it is");
+/// A line of the writer's, unless it was cut.
+fn heard(line: String) -> Option<((String, u32), u32)> {
+    let mut words = line.split(' ');
+    let document = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+    Some((document, words.next()?.parse().ok()?))
+}
+
+/// Compares the documents of a kind with what was acknowledged. Gives how many of them are one round further: a write may be done
+/// before its writer could say so.
+async fn compare<T: Round + PartialEq + fmt::Debug>(
+    r: &Registry,
+    of: &Collection<T>,
+    told: &Told,
+) -> Result<usize> {
+    let mut ahead = 0;
+    for n in 0..DOCUMENTS {
+        let acknowledged = told[&(T::KIND.to_owned(), n)];
+        let (found, by_index) = settled(r, of, n, acknowledged).await?;
+        let round = if found == T::in_round(n, acknowledged) { acknowledged } else { acknowledged + 1 };
+        assert_eq!(found, T::in_round(n, round), "round {acknowledged} was acknowledged");
+        // Every index has it as it is, and none as it was or will be.
+        let expected: Vec<u32> = T::found_by(n, round).iter().map(|_| round).collect();
+        assert_eq!(by_index, expected, "{} is in its indexes as it is", rounds::name(n));
+        ahead += usize::from(round > acknowledged);
     }
-    println!("killed after {WRITES} acknowledged writes, opened again: every document is as it was written");
-    db.close().await
+    Ok(ahead)
+}
+
+/// A document, and for each of its indexes the rounds that it is found as. A server may do the last write of a client only after
+/// the client has died: then it is looked at again.
+async fn settled<T: Round>(
+    r: &Registry,
+    of: &Collection<T>,
+    n: u32,
+    acknowledged: u32,
+) -> Result<(T, Vec<u32>)> {
+    let key = DocumentKey::new(rounds::name(n));
+    let there = "what was acknowledged is there";
+    loop {
+        let before = of.get(&r.cx, &key).await?.expect(there);
+        let mut found_as = Vec::new();
+        for index in 0..T::found_by(n, acknowledged).len() {
+            for round in acknowledged.saturating_sub(1)..=acknowledged + 2 {
+                let filter: Filter = T::found_by(n, round).swap_remove(index);
+                let ids = r.ids(of, filter).await?;
+                found_as.extend(ids.contains(&rounds::name(n)).then_some(round));
+            }
+        }
+        let after = of.get(&r.cx, &key).await?.expect(there);
+        if before.version == after.version {
+            return Ok((after.value, found_as));
+        }
+    }
+}
+
+/// Removes what a killed writer of an earlier run left.
+pub(crate) async fn clear(r: &Registry) -> Result<()> {
+    for n in 0..DOCUMENTS {
+        let key = DocumentKey::new(rounds::name(n));
+        r.applications.delete(&r.cx, &key, Pre::None).await?;
+        r.workflows.delete(&r.cx, &key, Pre::None).await?;
+        r.extensions.delete(&r.cx, &key, Pre::None).await?;
+        r.runnables.delete(&r.cx, &key, Pre::None).await?;
+    }
+    Ok(())
 }
 
 /// While another process has it open, an embedded database is not opened.
@@ -115,9 +163,4 @@ async fn open_once_more(url: &str) -> Result<String> {
         Err(e) if e.kind() == ErrorKind::Locked => Ok(format!("a second opener is told: {e}")),
         Err(e) => Err(e),
     }
-}
-
-pub(crate) fn label(key: &str, value: &str) -> persistence::document::Filter {
-    let labels = "Labels".parse().expect("a path that is written right");
-    persistence::document::Filter::HasEntry(labels, key.to_owned(), value.to_owned())
 }

@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 use persistence::document::collection::{Collection, Documented, Update};
 use persistence::document::write::Pre;
 use persistence::document::{DocumentKey, Filter, Path};
-use persistence::store::{EnsureCollections, EnsureMode};
+use persistence::store::{CollectionChange, EnsureCollections, EnsureMode};
 use persistence::{Context, Persistence, Result};
 use regex::Regex;
 use semver::{Version, VersionReq};
@@ -27,22 +27,30 @@ fn path(at: &str) -> Path {
 
 impl Registry {
     pub(crate) async fn open(db: &Arc<dyn Persistence>) -> Result<Self> {
-        let cx = Context::new();
+        Self::ensure(db, EnsureMode::Apply).await?;
+        Ok(Registry {
+            cx: Context::new(),
+            applications: Collection::new(db.clone()),
+            workflows: Collection::new(db.clone()).with_tries(100),
+            runnables: Collection::new(db.clone()),
+            extensions: Collection::new(db.clone()),
+        })
+    }
+
+    /// What in the database is not as declared; indexes are compared with documents. Nothing is changed.
+    pub(crate) async fn drift(db: &Arc<dyn Persistence>) -> Result<Vec<CollectionChange>> {
+        Self::ensure(db, EnsureMode::Verify).await
+    }
+
+    async fn ensure(db: &Arc<dyn Persistence>, mode: EnsureMode) -> Result<Vec<CollectionChange>> {
         let definitions = vec![
             Application::definition(),
             Workflow::definition(),
             Runnable::definition(),
             Extension::definition(),
         ];
-        let ensure = EnsureCollections { definitions, mode: EnsureMode::Apply };
-        db.documents().ensure_collections(&cx, &ensure).await?;
-        Ok(Registry {
-            cx,
-            applications: Collection::new(db.clone()),
-            workflows: Collection::new(db.clone()).with_tries(100),
-            runnables: Collection::new(db.clone()),
-            extensions: Collection::new(db.clone()),
-        })
+        let ensure = EnsureCollections { definitions, mode };
+        Ok(db.documents().ensure_collections(&Context::new(), &ensure).await?.changes)
     }
 
     /// Adds an assignment, once: all that are added at the same time stay.
