@@ -183,6 +183,8 @@ fn integration(ws: &Workspace, args: &Args) -> Result<Tested> {
     if args.nightly {
         test.env(KILLS, "100");
     }
+    // What runs on servers skips those that are not there, unless they are required.
+    conformance::require(&mut test, &conformance::required(ws, CONFORMANCE, &args.required)?);
     tests(&mut test)
 }
 
