@@ -70,11 +70,10 @@ async fn run(db: &dyn Persistence, cx: &Context, find: &Find) -> Result<(usize, 
             let Some(token) = page.next else { break };
             query.page = PageRequest::after(10, token);
         }
+        assert!(found > 0, "{}: {:?} finds nothing", find.caller, query.filter);
         first.get_or_insert((found, explain));
     }
-    let (found, explain) = first.expect("a find has at least one variant");
-    assert!(found > 0, "{}: finds nothing", find.caller);
-    Ok((found, explain))
+    Ok(first.expect("a find has at least one variant"))
 }
 
 /// A plan in a line.

@@ -83,7 +83,8 @@ async fn of_hour(db: &Arc<dyn Persistence>, p: u64, project: &str, n: u64) -> Re
     let hours = i64::try_from(n).unwrap_or(0);
     let (created_at, updated_at) = (START + hours * HOUR, START + hours * HOUR + 600);
     let piped_id = id(1, p * 100 + n % 2).to_string();
-    let (kind, status) = (hours % 3, hours % 5);
+    // Each find has something to find, also with all of its conditions.
+    let (kind, status) = ((hours + 2) % 3, (hours + 2) % 5);
     let application = Application {
         id: id(3, key),
         project_id: project_id.clone(),
@@ -91,7 +92,7 @@ async fn of_hour(db: &Arc<dyn Persistence>, p: u64, project: &str, n: u64) -> Re
         name: format!("app-{}", n % 4),
         kind,
         disabled: n == 7,
-        sync_state: SyncState { status: hours % 3, ..Default::default() },
+        sync_state: SyncState { status: hours / 3, ..Default::default() },
         labels: labels(n),
         created_at,
         updated_at,
