@@ -2,6 +2,7 @@
 
 use super::definition::CollectionDef;
 use super::filter::Filter;
+use super::shown::unfit;
 use super::update::update_document;
 use super::write::{Action, DocumentWrite, Pre};
 use super::{Document, DocumentKey};
@@ -302,8 +303,7 @@ impl<T: Documented> Collection<T> {
     }
 
     fn value(&self, key: &DocumentKey, body: Value) -> Result<T> {
-        serde_json::from_value(body)
-            .map_err(|e| Error::corrupted(format!("{} {key}", self.name), e.to_string()))
+        serde_json::from_value(body).map_err(|e| Error::corrupted(format!("{} {key}", self.name), unfit(&e)))
     }
 
     fn typed(&self, d: Document) -> Result<Stored<T>> {
