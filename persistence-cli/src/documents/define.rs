@@ -1,4 +1,4 @@
-//! `persist documents plan`, `apply` and `verify`.
+//! `persist documents plan`, `apply`, `verify` and `repair`.
 
 use super::{DefinitionsArgs, close, connect, context, definitions};
 use crate::output;
@@ -19,7 +19,7 @@ pub(super) async fn run(args: &DefinitionsArgs, mode: EnsureMode) -> Result<bool
     } else {
         output::text(&as_text(&ensured, mode, declared))?;
     }
-    Ok(mode == EnsureMode::Apply || ensured.changes.is_empty())
+    Ok(matches!(mode, EnsureMode::Apply | EnsureMode::Repair) || ensured.changes.is_empty())
 }
 
 fn as_json(ensured: &Ensured) -> Value {

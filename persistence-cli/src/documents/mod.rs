@@ -28,6 +28,8 @@ enum What {
     Plan(DefinitionsArgs),
     /// Make collections as a file declares them; writers may go on meanwhile
     Apply(DefinitionsArgs),
+    /// The same, and make anew what somebody made otherwise under its name, as verify tells it
+    Repair(DefinitionsArgs),
     /// Tell what is not as a file declares it, also in the database itself; exit code 1 if anything is
     Verify(DefinitionsArgs),
     /// Write documents from lines of JSON, exported ones or plain ones
@@ -148,6 +150,7 @@ pub(crate) async fn run(args: &DocumentsArgs) -> Result<bool> {
     match &args.what {
         What::Plan(args) => define::run(args, EnsureMode::Plan).await,
         What::Apply(args) => define::run(args, EnsureMode::Apply).await,
+        What::Repair(args) => define::run(args, EnsureMode::Repair).await,
         What::Verify(args) => define::run(args, EnsureMode::Verify).await,
         What::Import(args) => {
             let (db, def) = open(&args.target).await?;

@@ -27,10 +27,13 @@ pub struct EnsureCollections {
 pub enum EnsureMode {
     /// Tell what would be done.
     Plan,
-    /// Do it.
+    /// Do it. What there is goes by its name; where everything is there, nothing is sent but reads.
     Apply,
     /// Tell what is not as it should be in the database itself, too.
     Verify,
+    /// Do it, and make anew what somebody made otherwise under its name, where the database keeps columns and indexes itself. An
+    /// index is not there meanwhile.
+    Repair,
 }
 
 /// What was done, or would be.

@@ -153,15 +153,19 @@ fn conflict(stored: &CollectionDef, def: &CollectionDef) -> Result<()> {
     Err(Error::invalid("definition", format!("collection {}: {what} cannot change", def.name)))
 }
 
-/// `surely`: it fails where this user may not compare what is there.
-async fn planned(tx: &mut Tx, def: &CollectionDef, surely: bool) -> Result<(Option<Collection>, Real, Plan)> {
+/// `compare`: by more than names.
+async fn planned(
+    tx: &mut Tx,
+    def: &CollectionDef,
+    compare: bool,
+) -> Result<(Option<Collection>, Real, Plan)> {
     let stored = load(tx, &def.name).await?;
     if let Some(stored) = &stored {
         conflict(&stored.def, def)?;
     }
     let (naming, json) = (Arc::clone(&tx.naming), tx.dialect.json);
     let ddl = Ddl { json, naming: &naming, def };
-    let real = inspect(tx, &ddl, surely).await?;
+    let real = inspect(tx, &ddl, compare).await?;
     let plan = Plan::new(&ddl, stored.as_ref(), &real);
     Ok((stored, real, plan))
 }
@@ -178,8 +182,8 @@ fn outcome(begun: &Begun) -> Outcome {
 }
 
 /// Makes one collection what it is to be.
-async fn apply(tx: &mut Tx, def: &CollectionDef, begun: &Begun) -> Result<()> {
-    let (stored, real, plan) = planned(tx, def, false).await?;
+async fn apply(tx: &mut Tx, def: &CollectionDef, repair: bool, begun: &Begun) -> Result<()> {
+    let (stored, real, plan) = planned(tx, def, repair).await?;
     let changes = plan.changes(def);
     if changes.is_empty() {
         return Ok(());
@@ -230,7 +234,7 @@ impl Plan {
     }
 }
 
-async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], begun: &Begun) -> Result<()> {
+async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], repair: bool, begun: &Begun) -> Result<()> {
     for def in definitions {
         // What is refused is refused before anything is done.
         if let Some(stored) = load(tx, &def.name).await? {
@@ -239,7 +243,7 @@ async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], begun: &Begun) ->
     }
     for def in definitions {
         let done = match build::lock(tx, def).await {
-            Ok(()) => apply(tx, def, begun).await,
+            Ok(()) => apply(tx, def, repair, begun).await,
             Err(e) => Err(e),
         };
         // Also after a failure, for those who wait.
@@ -252,7 +256,7 @@ async fn apply_all(tx: &mut Tx, definitions: &[CollectionDef], begun: &Begun) ->
 impl Bucket {
     pub(super) async fn ensure(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
         let done = match req.mode {
-            EnsureMode::Apply => self.ensure_all(cx, req).await,
+            EnsureMode::Apply | EnsureMode::Repair => self.ensure_all(cx, req).await,
             mode => {
                 let mut tx = self.connection(cx).await?;
                 let mut ensured = Ensured::default();
@@ -272,13 +276,13 @@ impl Bucket {
     }
 
     async fn ensure_all(&self, cx: &Context, req: &EnsureCollections) -> Result<Ensured> {
-        let begun = Arc::new(Begun::default());
+        let (begun, repair) = (Arc::new(Begun::default()), req.mode == EnsureMode::Repair);
         if self.dialect.single_writer {
             // All of it is one transaction.
             let (definitions, begun) = (Arc::new(req.definitions.clone()), Arc::clone(&begun));
             let work = work(move |tx: &mut Tx, _| {
                 let (definitions, begun) = (Arc::clone(&definitions), Arc::clone(&begun));
-                Box::pin(async move { apply_all(tx, &definitions, &begun).await })
+                Box::pin(async move { apply_all(tx, &definitions, repair, &begun).await })
             });
             self.write(cx, work).await?;
         } else {
@@ -314,6 +318,6 @@ impl Bucket {
         let mut tx = self.connection(cx).await?;
         // Whatever interrupts it, also its being dropped: with the connection go its locks.
         tx.conn.retire();
-        apply_all(&mut tx, &req.definitions, begun).await
+        apply_all(&mut tx, &req.definitions, req.mode == EnsureMode::Repair, begun).await
     }
 }

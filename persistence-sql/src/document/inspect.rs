@@ -49,8 +49,8 @@ async fn tables(tx: &mut Tx, like: String) -> Result<BTreeSet<String>> {
     rows.into_iter().map(|mut row| row.text()).collect()
 }
 
-/// Looks. `surely`, or as well as this user may.
-pub(super) async fn inspect(tx: &mut Tx, ddl: &Ddl<'_>, surely: bool) -> Result<Real> {
+/// Looks; and compares what is there with what is declared, if it is to go by more than names.
+pub(super) async fn inspect(tx: &mut Tx, ddl: &Ddl<'_>, compare: bool) -> Result<Real> {
     let (naming, collection) = (ddl.naming, &ddl.def.name);
     let table = names::table(collection);
     let mut real = Real::default();
@@ -68,7 +68,10 @@ pub(super) async fn inspect(tx: &mut Tx, ddl: &Ddl<'_>, surely: bool) -> Result<
         let any = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS one");
         let mut rows = tx.query("documents", &any, Vec::new(), &[Kind::Int]).await?;
         real.documents = rows.pop().map(|mut row| row.int()).transpose()?.unwrap_or(0) > 0;
-        (real.made, real.declared) = made::both(tx, ddl, surely).await?;
+        (real.made, real.declared) = match compare {
+            true => made::compared(tx, ddl).await?,
+            false => made::named(tx, ddl).await?,
+        };
     }
     Ok(real)
 }

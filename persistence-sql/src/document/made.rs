@@ -4,7 +4,7 @@
 
 use super::ddl::{Computed, Ddl, Index};
 use super::names;
-use crate::core::{ErrorKind, Result};
+use crate::core::Result;
 use crate::dialect::Json;
 use crate::tx::Tx;
 use crate::value::{Kind, Value};
@@ -42,23 +42,25 @@ impl Made {
     }
 }
 
-/// The table as it is, and as it is declared. Where this user may not make tables that go with the connection, and need not `surely` know,
-/// what is there counts as declared.
-pub(super) async fn both(tx: &mut Tx, ddl: &Ddl<'_>, surely: bool) -> Result<(Made, Made)> {
-    let (real, declared) = match tx.dialect.json {
-        Json::Postgres => postgres(tx, ddl).await?,
-        Json::Mysql => mysql(tx, ddl).await?,
-        Json::Sqlite => return sqlite(tx, ddl).await,
-    };
-    match declared {
-        Ok(declared) => Ok((real, declared)),
-        Err(e) if e.kind() == ErrorKind::Unavailable && !surely => {
-            let mut declared = real.clone();
-            declared.indexes.retain(|_, what| !what.starts_with(INVALID));
-            Ok((real, declared))
-        }
-        Err(e) => Err(e),
+/// The table as it is, and as it is declared.
+pub(super) async fn compared(tx: &mut Tx, ddl: &Ddl<'_>) -> Result<(Made, Made)> {
+    match tx.dialect.json {
+        Json::Postgres => postgres(tx, ddl).await,
+        Json::Mysql => mysql(tx, ddl).await,
+        Json::Sqlite => sqlite(tx, ddl).await,
     }
+}
+
+/// The same where what is there and whole counts as declared.
+pub(super) async fn named(tx: &mut Tx, ddl: &Ddl<'_>) -> Result<(Made, Made)> {
+    let real = match tx.dialect.json {
+        Json::Postgres => postgres_real(tx, ddl).await?,
+        Json::Mysql => mysql_table(tx, ddl, &ddl.table()).await?.0,
+        Json::Sqlite => sqlite(tx, ddl).await?.0,
+    };
+    let mut declared = real.clone();
+    declared.indexes.retain(|_, what| !what.starts_with(INVALID));
+    Ok((real, declared))
 }
 
 /// The declared indexes, as they are over columns that are computed like this, of those that are there.
@@ -96,20 +98,20 @@ const POSTGRES_INDEXES: &str = "\
 const POSTGRES_OWN: &str =
     "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE oid = pg_my_temp_schema()";
 
-/// The table as it is, and as it is declared, unless that was refused on a connection that goes on.
-type Compared = (Made, Result<Made>);
-
-async fn postgres(tx: &mut Tx, ddl: &Ddl<'_>) -> Result<Compared> {
+async fn postgres_real(tx: &mut Tx, ddl: &Ddl<'_>) -> Result<Made> {
     let schema = ddl.naming.schema().map_or(Value::Null(Kind::Text), Value::from);
-    let real = postgres_table(tx, ddl, schema, &ddl.naming.table(&names::table(&ddl.def.name))).await?;
+    postgres_table(tx, ddl, schema, &ddl.naming.table(&names::table(&ddl.def.name))).await
+}
+
+async fn postgres(tx: &mut Tx, ddl: &Ddl<'_>) -> Result<(Made, Made)> {
+    let real = postgres_real(tx, ddl).await?;
     tx.flush().await?;
     // What is rolled back leaves nothing.
     tx.conn.begin(true).await?;
     let declared = postgres_declared(tx, ddl, &real).await;
-    match (declared, tx.conn.rollback().await) {
-        (Err(e), Err(_)) => Err(e),
-        (declared, ended) => ended.map(|()| (real, declared)),
-    }
+    let ended = tx.conn.rollback().await;
+    let declared = declared?;
+    ended.map(|()| (real, declared))
 }
 
 async fn postgres_declared(tx: &mut Tx, ddl: &Ddl<'_>, real: &Made) -> Result<Made> {
@@ -138,7 +140,7 @@ async fn postgres_table(tx: &mut Tx, ddl: &Ddl<'_>, schema: Value, table: &str) 
     Ok(made)
 }
 
-async fn mysql(tx: &mut Tx, ddl: &Ddl<'_>) -> Result<Compared> {
+async fn mysql(tx: &mut Tx, ddl: &Ddl<'_>) -> Result<(Made, Made)> {
     let (real, options) = mysql_table(tx, ddl, &ddl.table()).await?;
     tx.flush().await?;
     let copy = ddl.naming.qualified(COPY);
@@ -150,10 +152,9 @@ async fn mysql(tx: &mut Tx, ddl: &Ddl<'_>) -> Result<Compared> {
         Ok(_) => mysql_table(tx, ddl, &copy).await.map(|(declared, _)| declared),
         Err(e) => Err(e),
     };
-    match (declared, tx.conn.execute(&drop, Vec::new()).await) {
-        (Err(e), Err(_)) => Err(e),
-        (declared, dropped) => dropped.map(|_| (real, declared)),
-    }
+    let dropped = tx.conn.execute(&drop, Vec::new()).await;
+    let declared = declared?;
+    dropped.map(|_| (real, declared))
 }
 
 /// A column's character set is printed where it is not the table's, whose own is the database's of the day that it was made.

@@ -1,4 +1,4 @@
-//! What somebody made otherwise by hand under its old name: verifying tells, ensuring makes it as it is declared.
+//! What somebody made otherwise by hand under its old name: verifying tells, repairing makes it as it is declared.
 
 use super::SqlFixture;
 use crate::sql_harness::Lent;
@@ -151,9 +151,12 @@ async fn ensure(t: &SqlFixture, p: &dyn Persistence, mode: EnsureMode) -> Result
     Ok(done.changes.into_iter().map(|c| c.what).collect())
 }
 
-/// That all modes tell this, of which nothing is left then.
+/// That this is told by the modes that compare, and nothing is left then.
 async fn is_repaired(t: &SqlFixture, p: &dyn Persistence, what: &str) -> Result<()> {
-    for mode in [EnsureMode::Plan, EnsureMode::Verify, EnsureMode::Apply] {
+    for mode in [EnsureMode::Plan, EnsureMode::Apply] {
+        assert_eq!(ensure(t, p, mode).await?, NOTHING, "{mode:?} goes by names");
+    }
+    for mode in [EnsureMode::Verify, EnsureMode::Repair] {
         let told = ensure(t, p, mode).await?;
         assert!(
             matches!(&*told, [one] if one.starts_with(what) && one.ends_with(" anew")),
@@ -182,7 +185,7 @@ crate::cases! {
     fixture: SqlFixture;
     group: "remade";
 
-    /// A unique index that somebody made anew without its uniqueness is seen, and ensuring makes it unique again: not as long as
+    /// A unique index that somebody made anew without its uniqueness is seen, and repairing makes it unique again: not as long as
     /// documents violate it.
     #[covers("sql.plan")]
     #[isolation(Own)]
@@ -194,13 +197,13 @@ crate::cases! {
         remake_index(t, "%dx_%_only_%", Change::Text("UNIQUE ", "")).await?;
         create(t, p, "b", "1").await?;
         assert_eq!(ensure(t, p, EnsureMode::Verify).await?, ["build the index only anew"]);
-        let refused = ensure(t, p, EnsureMode::Apply).await.unwrap_err();
+        let refused = ensure(t, p, EnsureMode::Repair).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists, "{refused}");
         assert_eq!(ensure(t, p, EnsureMode::Verify).await?.len(), 1);
         let mut conn = t.connection().await?;
         conn.execute(&t.sql("DELETE FROM d_remade WHERE id = 'b'"), Vec::new()).await?;
         drop(conn);
-        ensure(t, p, EnsureMode::Apply).await?;
+        ensure(t, p, EnsureMode::Repair).await?;
         assert_eq!(ensure(t, p, EnsureMode::Verify).await?, NOTHING);
         let refused = create(t, p, "b", "1").await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists, "{refused}");
@@ -284,7 +287,7 @@ crate::cases! {
         p.close().await?;
     }
 
-    /// What no ensuring repairs, since documents are in it, is told.
+    /// What cannot be repaired, since documents are in it, is told.
     #[covers("sql.plan")]
     #[isolation(Own)]
     async fn a_table_that_was_made_otherwise_is_told(t) {
