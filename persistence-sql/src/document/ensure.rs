@@ -90,9 +90,11 @@ impl Plan {
         let suffers = |what: &str| wrong.iter().any(|column| what.contains(&**column));
         let before = ddl.indexes(&made.computed);
         let indexes = ddl.indexes(computed);
+        // MySQL takes a column that is dropped out of the indexes over it, and keeps them.
+        let lacks = |i: &Index| self.columns.iter().any(|(c, _)| i.on.contains(&*c.name));
         let is_right = |i: &Index| {
             let there = made.indexes.get(&i.name);
-            there.is_some_and(|what| !suffers(what))
+            there.is_some_and(|what| !suffers(what) && !lacks(i))
                 && there == real.declared.indexes.get(&i.name)
                 && before.iter().any(|b| b.name == i.name && b.on == i.on)
         };
