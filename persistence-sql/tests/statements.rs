@@ -36,7 +36,7 @@ fn statements(source: &str) -> Vec<(String, String)> {
             continue;
         }
         // No statement holds a quote.
-        let text = rest.split_once('"').unwrap().0.replace("\\\n", "");
+        let text = rest.split_once('"').unwrap().0.replace("\\\n", "").replace(r"\\", r"\");
         if ["SELECT ", "INSERT ", "UPDATE ", "DELETE "].iter().any(|verb| text.trim_start().starts_with(verb))
         {
             found.push((name.to_owned(), words(&text)));
