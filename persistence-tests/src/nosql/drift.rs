@@ -2,6 +2,7 @@
 
 use super::RowFixture;
 use super::rows::Batch;
+use crate::build::document::path;
 use bytes::Bytes;
 use persistence_core::document::write::{Action, DocumentWrite, Pre};
 use persistence_core::document::*;
@@ -18,10 +19,6 @@ const NOTHING: [&str; 0] = [];
 /// Where a row is.
 type Place = (Table, Bytes, Bytes);
 type All = BTreeMap<Place, Row>;
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 /// An index over many partitions, one in each, and a unique one.
 fn definition() -> CollectionDef {

@@ -1,6 +1,7 @@
 //! What somebody changed by hand: verifying tells, ensuring repairs.
 
 use super::SqlFixture;
+use crate::build::document::path;
 use crate::sql_harness::Lent;
 use persistence_core::document::write::{Action, DocumentWrite, Pre};
 use persistence_core::document::*;
@@ -12,10 +13,6 @@ use serde_json::json;
 use std::sync::Arc;
 
 const COLLECTION: &str = "drifted";
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 fn definition() -> CollectionDef {
     let text = KeyType::Str { max: 40 };

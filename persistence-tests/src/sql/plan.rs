@@ -2,6 +2,7 @@
 
 use super::SqlFixture;
 use super::noting::{Noting, Statement};
+use crate::build::document::path;
 use persistence_core::document::plan::OrderBy;
 use persistence_core::document::write::{Action, DocumentWrite, Pre};
 use persistence_core::document::*;
@@ -18,10 +19,6 @@ use uuid::Uuid;
 const DOCUMENTS: i64 = 4000;
 const PROJECTS: i64 = 10;
 const BATCH: usize = 250;
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 fn definition(name: String) -> CollectionDef {
     let text = KeyType::Str { max: 64 };

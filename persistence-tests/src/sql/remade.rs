@@ -1,6 +1,7 @@
 //! What somebody made otherwise by hand under its old name: verifying tells, repairing makes it as it is declared.
 
 use super::SqlFixture;
+use crate::build::document::path;
 use crate::sql_harness::Lent;
 use persistence_core::document::write::{Action, DocumentWrite, Pre};
 use persistence_core::document::*;
@@ -14,10 +15,6 @@ use std::sync::Arc;
 
 const COLLECTION: &str = "remade";
 const NOTHING: [&str; 0] = [];
-
-fn path(text: &str) -> Path {
-    text.parse().unwrap()
-}
 
 fn definition() -> CollectionDef {
     let text = KeyType::Str { max: 40 };
